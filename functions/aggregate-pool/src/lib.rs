@@ -1,0 +1,1 @@
+//! A closed pool becomes labels.

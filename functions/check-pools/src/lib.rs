@@ -1,0 +1,1 @@
+//! A tick asks the crowd how its pools stand.

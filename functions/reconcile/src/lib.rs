@@ -1,0 +1,1 @@
+//! A tick finishes what was left half done.

@@ -1,0 +1,1 @@
+//! Answers in, labels out: deterministic label aggregation.

@@ -1,0 +1,1 @@
+//! What happens: states, decisions, use cases and ports of the pipeline.

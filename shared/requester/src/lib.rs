@@ -1,0 +1,1 @@
+//! The crowd port of the pipeline, spoken in the Toloka API.

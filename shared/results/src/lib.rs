@@ -1,0 +1,1 @@
+//! A closed round becomes labels: answers read, aggregated, written, committed.
