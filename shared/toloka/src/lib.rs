@@ -1,1 +1,3 @@
 //! A typed client for the Toloka API.
+
+pub mod types;

@@ -1,0 +1,113 @@
+//! Webhook subscriptions and the events that they deliver.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{CloseReason, Time, Values, open_enum::open_enum};
+
+/// A wish to be told about one kind of event in one pool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WebhookSubscription {
+    /// Given by the platform; empty before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// The kind of event.
+    pub event_type: EventType,
+    /// Where the platform posts it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub webhook_url: String,
+    /// The pool.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pool_id: String,
+    /// The key that deliveries are signed with. Sent, never returned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_key: Option<String>,
+    /// Read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Time>,
+    /// Fields that this version does not know, kept as they came.
+    #[serde(flatten)]
+    pub other: Values,
+}
+
+open_enum! {
+    /// The kind of an event.
+    EventType {
+        /// A pool was closed.
+        PoolClosed = "POOL_CLOSED",
+        /// Dynamic overlap is content with a task.
+        DynamicOverlapCompleted = "DYNAMIC_OVERLAP_COMPLETED",
+        /// A worker took an assignment.
+        AssignmentCreated = "ASSIGNMENT_CREATED",
+        /// A worker submitted one.
+        AssignmentSubmitted = "ASSIGNMENT_SUBMITTED",
+        /// A worker skipped one.
+        AssignmentSkipped = "ASSIGNMENT_SKIPPED",
+        /// One ran out of time.
+        AssignmentExpired = "ASSIGNMENT_EXPIRED",
+        /// One was accepted.
+        AssignmentApproved = "ASSIGNMENT_APPROVED",
+        /// One was rejected.
+        AssignmentRejected = "ASSIGNMENT_REJECTED",
+        /// A delivery that only tests the receiver.
+        TestEvent = "TEST_EVENT",
+    }
+}
+
+/// The body of one delivery. Deliveries may repeat and come in any order: know events by `uuid`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The events, one or more.
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// Fields that this version does not know, kept as they came.
+    #[serde(flatten)]
+    pub other: Values,
+}
+
+/// One event.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Identifies the event.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uuid: String,
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub kind: EventType,
+    /// When it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<Time>,
+    /// The project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+    /// The pool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool_id: Option<String>,
+    /// The subscription that it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_subscription_id: Option<String>,
+    /// Assignment events: the task suite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_suite_id: Option<String>,
+    /// Assignment events: the assignment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assignment_id: Option<String>,
+    /// `POOL_CLOSED`: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close_reason: Option<CloseReason>,
+    /// `DYNAMIC_OVERLAP_COMPLETED`: the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+    /// `DYNAMIC_OVERLAP_COMPLETED`: how sure the answer is, 0–1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// `DYNAMIC_OVERLAP_COMPLETED`: the assignments that count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assignment_ids: Option<Vec<String>>,
+    /// `DYNAMIC_OVERLAP_COMPLETED`: the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_values: Option<Value>,
+    /// Fields that this version does not know, kept as they came.
+    #[serde(flatten)]
+    pub other: Values,
+}
