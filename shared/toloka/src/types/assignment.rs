@@ -8,16 +8,32 @@ use super::{Decimal, Owner, Task, Time, Values, open_enum::open_enum};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Assignment {
     /// The assignment.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The task suite.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub task_suite_id: String,
     /// The pool.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub pool_id: String,
     /// The worker.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub user_id: String,
     /// Its state.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +46,7 @@ pub struct Assignment {
     )]
     pub reward: Option<Decimal>,
     /// The tasks, in the order of the page.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub tasks: Vec<Task>,
     /// The answers in the same order; absent before the worker submits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +96,7 @@ pub struct Assignment {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Solution {
     /// The output fields.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub output_values: Values,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]

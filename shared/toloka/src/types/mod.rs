@@ -6,9 +6,9 @@
 //! * **Nothing is lost.** A struct keeps fields that it does not know in `other`, an enum keeps a
 //!   value that it does not know in `Unknown`, and both are written back as they came.
 //! * **Absent is `None`.** An optional field that is absent or `null` reads as `None` and is not
-//!   written. A required string that is absent reads as the empty string and is not written, so
-//!   that a server can answer with a validation error that names the field, and an object that is
-//!   not created yet has an empty `id`.
+//!   written. A required string that is absent or `null` reads as the empty string and is not
+//!   written, so that a server can answer with a validation error that names the field, and an
+//!   object that is not created yet has an empty `id`.
 //! * **Money and other decimal numbers are exact** ([`Decimal`]) and travel as JSON numbers.
 //! * **Times are UTC without a zone**, see [`Time`].
 
@@ -29,7 +29,7 @@ mod webhook;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use rust_decimal::Decimal;
 
@@ -71,7 +71,11 @@ pub struct BatchCreated<T> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FieldError {
     /// What is wrong, such as `VALUE_REQUIRED`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub code: String,
     /// The same for people.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,10 +92,18 @@ pub struct FieldError {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ApiError {
     /// Identifies the request at the platform's support.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub request_id: String,
     /// What went wrong, such as `VALIDATION_ERROR`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub code: String,
     /// The same for people.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,4 +131,13 @@ pub struct Owner {
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
+}
+
+/// Reads `null` like a field that is absent.
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

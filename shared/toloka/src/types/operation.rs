@@ -9,7 +9,11 @@ use super::{Time, Values, open_enum::open_enum};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Operation {
     /// The operation; chosen by the client when it sent an `operation_id`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// What is done.
     #[serde(rename = "type")]
@@ -43,19 +47,19 @@ pub struct Operation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CreationDetails {
     /// Items in the request.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub total_count: u64,
     /// Items without a mistake.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub valid_count: u64,
     /// Items with a mistake.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub not_valid_count: u64,
     /// Items that were created.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub success_count: u64,
     /// Items that were not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub failed_count: u64,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
@@ -122,10 +126,15 @@ impl OperationStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OperationLogItem {
     /// The step, such as `TASK_CREATE`, `TASK_VALIDATE` or `POOL_OPEN`.
-    #[serde(rename = "type", default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "type",
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub kind: String,
     /// Whether it worked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub success: bool,
     /// The item as it was sent, with its unknown keys such as `__item_idx`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,10 +153,18 @@ pub struct AnalyticsRequest {
     /// What is asked for.
     pub name: AnalyticsName,
     /// `POOL`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub subject: String,
     /// The pool.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub subject_id: String,
     /// Only for `active_workers_by_filter_count`: how far back.
     #[serde(skip_serializing_if = "Option::is_none")]

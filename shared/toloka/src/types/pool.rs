@@ -11,13 +11,25 @@ use super::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pool {
     /// Given by the platform; empty before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The project whose tasks it holds.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub project_id: String,
     /// The name that the requester sees.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub private_name: String,
     /// A note for the requester only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,13 +200,13 @@ pub struct Defaults {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MixerConfig {
     /// Real tasks on a page, 0–500.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub real_tasks_count: u32,
     /// Control tasks on a page, 0–500.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub golden_tasks_count: u32,
     /// Training tasks on a page, 0–500.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub training_tasks_count: u32,
     /// The fewest real tasks; the full count when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -254,7 +266,12 @@ pub struct TrainingConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DynamicOverlapConfig {
     /// `BASIC`.
-    #[serde(rename = "type", default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "type",
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub kind: String,
     /// The most answers, 1–30,000.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -281,7 +298,11 @@ pub struct DynamicOverlapConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FieldName {
     /// The name.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub name: String,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
@@ -292,13 +313,18 @@ pub struct FieldName {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DynamicPricingConfig {
     /// `SKILL`.
-    #[serde(rename = "type", default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "type",
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub kind: String,
     /// The skill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skill_id: Option<String>,
     /// Prices; they do not overlap, outside them the pool's price holds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub intervals: Vec<PricingInterval>,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
@@ -330,7 +356,12 @@ pub struct PricingInterval {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpeedQualityBalance {
     /// `TOP_PERCENTAGE_BY_QUALITY` or `BEST_CONCURRENT_USERS_BY_QUALITY`.
-    #[serde(rename = "type", default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "type",
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub kind: String,
     /// The best 10–100 percent.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,10 +11,18 @@ use super::{Metadata, Owner, QualityControl, Time, Values, open_enum::open_enum}
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Project {
     /// Given by the platform; empty before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The name that workers see.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub public_name: String,
     /// One or two sentences that workers see in the list of tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,10 +115,10 @@ pub struct IssuingView {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskSpec {
     /// Fields that the requester fills in.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub input_spec: BTreeMap<String, FieldSpec>,
     /// Fields that the worker fills in.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub output_spec: BTreeMap<String, FieldSpec>,
     /// The page.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,7 +209,7 @@ open_enum! {
 
 /// The page of a task: a Template Builder configuration, or HTML, script and styles.
 ///
-
+/// Build the first kind with [`crate::template`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ViewSpec {
     /// Which of the two kinds.

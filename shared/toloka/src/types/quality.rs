@@ -18,7 +18,7 @@ pub struct QualityControl {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoints_config: Option<CheckpointsConfig>,
     /// The collectors with their rules.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub configs: Vec<QualityConfig>,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
@@ -29,7 +29,11 @@ pub struct QualityControl {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainingRequirement {
     /// The training.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub training_pool_id: String,
     /// The least result, 0–100. Required by the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +87,7 @@ pub struct Distribution {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_days: Option<u32>,
     /// The ranges.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub intervals: Vec<DistributionInterval>,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
@@ -113,7 +117,7 @@ pub struct QualityConfig {
     /// What is counted.
     pub collector_config: CollectorConfig,
     /// What happens; each rule on its own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub rules: Vec<Rule>,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
@@ -186,7 +190,7 @@ pub struct CollectorParameters {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     /// All must hold.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub conditions: Vec<RuleCondition>,
     /// What happens.
     pub action: Action,
@@ -203,7 +207,7 @@ pub struct RuleCondition {
     /// How it is compared.
     pub operator: Operator,
     /// With what: a number, or a word for `assessment_event`, `pool_access_revoked_reason`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub value: Value,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]

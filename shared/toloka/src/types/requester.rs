@@ -8,7 +8,11 @@ use super::{Decimal, LocalizedText, Values};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Requester {
     /// The account.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// Dollars left.
     #[serde(
@@ -32,7 +36,11 @@ pub struct Requester {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Company {
     /// The company.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The account that manages it.
     #[serde(skip_serializing_if = "Option::is_none")]

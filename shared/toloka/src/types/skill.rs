@@ -8,10 +8,18 @@ use super::{Decimal, LocalizedText, Owner, Time, Values};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Skill {
     /// Given by the platform; empty before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The name that the requester sees; treated as a key by most clients.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub name: String,
     /// The name that workers see.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,13 +60,25 @@ pub struct Skill {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UserSkill {
     /// The pair of worker and skill.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The skill.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub skill_id: String,
     /// The worker.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub user_id: String,
     /// The value in whole numbers, 0–100.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,10 +105,18 @@ pub struct UserSkill {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetUserSkill {
     /// The skill.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub skill_id: String,
     /// The worker.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub user_id: String,
     /// The value, 0–100. Required by the platform.
     #[serde(

@@ -13,13 +13,21 @@ use super::{Decimal, Time, Values};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Given by the platform; empty before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The pool or training; empty inside a task suite.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub pool_id: String,
     /// The values that the worker sees.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub input_values: Values,
     /// Right answers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +80,7 @@ pub struct Task {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KnownSolution {
     /// Its output fields.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub output_values: Values,
     /// How right it is, 0–1; 1 when absent.
     #[serde(
@@ -90,7 +98,7 @@ pub struct KnownSolution {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BaselineSolution {
     /// Its output fields.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub output_values: Values,
     /// Its weight; 1 when absent.
     #[serde(
@@ -145,13 +153,21 @@ pub struct OverlapPatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskSuite {
     /// Given by the platform; empty before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The pool.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub pool_id: String,
     /// The tasks, in order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub tasks: Vec<Task>,
     /// How many workers are asked, 1–30,000.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -232,10 +248,18 @@ pub struct TaskSuitePatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AggregatedSolution {
     /// The pool.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub pool_id: String,
     /// The task.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub task_id: String,
     /// How sure it is, 0–1.
     #[serde(
@@ -245,7 +269,7 @@ pub struct AggregatedSolution {
     )]
     pub confidence: Option<Decimal>,
     /// The answer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub output_values: Values,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]

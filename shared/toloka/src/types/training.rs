@@ -8,13 +8,25 @@ use super::{CloseReason, Metadata, Owner, PoolStatus, Time, Values};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// Given by the platform; empty before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The project whose tasks it teaches.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub project_id: String,
     /// The name that the requester sees.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub private_name: String,
     /// Whether the project's instructions are shown; false when absent.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,12 +8,20 @@ use super::{Decimal, LocalizedText, RestrictionScope, Time, Values};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UserRestriction {
     /// Given by the platform; empty before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// Where.
     pub scope: RestrictionScope,
     /// The worker.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub user_id: String,
     /// The project, with scope `PROJECT`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,10 +47,18 @@ pub struct UserRestriction {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UserBonus {
     /// Given by the platform; empty before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The worker.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub user_id: String,
     /// Dollars, 0.005–100. Required by the platform.
     #[serde(
@@ -78,7 +94,11 @@ pub struct UserBonus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UserMetadata {
     /// The worker.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// ISO code.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,13 +121,21 @@ pub struct UserMetadata {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Attachment {
     /// The file.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// `ASSIGNMENT_ATTACHMENT`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachment_type: Option<String>,
     /// Its name.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub name: String,
     /// Its media type.
     #[serde(skip_serializing_if = "Option::is_none")]

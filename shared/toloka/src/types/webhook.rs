@@ -9,15 +9,27 @@ use super::{CloseReason, Time, Values, open_enum::open_enum};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WebhookSubscription {
     /// Given by the platform; empty before.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub id: String,
     /// The kind of event.
     pub event_type: EventType,
     /// Where the platform posts it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub webhook_url: String,
     /// The pool.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub pool_id: String,
     /// The key that deliveries are signed with. Sent, never returned.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +70,7 @@ open_enum! {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// The events, one or more.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::null_as_default")]
     pub events: Vec<Event>,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
@@ -69,7 +81,11 @@ pub struct Delivery {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Identifies the event.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub uuid: String,
     /// Its kind.
     #[serde(rename = "type")]
