@@ -1,0 +1,164 @@
+//! What the pipeline tells the outside: a round's end, and every problem a person must know of.
+//!
+//! Events are delivered at least once. Their `id` is derived from what happened, so a consumer
+//! that remembers ids sees each once. The JSON schema of each is in the project's `events/`.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::ids::{CampaignName, RoundId, event_id};
+use crate::time::Timestamp;
+
+/// An event as it goes over the bus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Derived from what happened.
+    pub id: Uuid,
+    /// When it was told, RFC 3339.
+    pub time: String,
+    /// What happened: `detail-type` and `detail` on the bus.
+    #[serde(flatten)]
+    pub detail: Detail,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "detail-type", content = "detail")]
+pub enum Detail {
+    /// Every answer of a round is in: `aggregate-pool` is to work on it.
+    PoolClosed(PoolClosed),
+    /// A round's results are committed.
+    RoundAggregated(RoundAggregated),
+    /// Something that a person must know of.
+    Problem(Problem),
+}
+
+/// Every answer of a round is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolClosed {
+    /// The campaign.
+    pub campaign: CampaignName,
+    /// The round's number.
+    pub round: u32,
+}
+
+/// A round's results are committed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoundAggregated {
+    /// The campaign.
+    pub campaign: CampaignName,
+    /// The round's number.
+    pub round: u32,
+    /// Where the results are in the results bucket: the manifest's key.
+    pub manifest: String,
+    /// Images with a label.
+    pub labelled: u64,
+    /// Images without one; `labels.csv` says why.
+    pub unlabelled: u64,
+    /// Money spent in the round, fee included, in dollars.
+    #[serde(with = "rust_decimal::serde::float")]
+    pub cost: Decimal,
+    /// Share of right answers to control tasks, 0 to 1, if there were any.
+    pub golden_accuracy: Option<f64>,
+}
+
+/// What kind of problem a person must know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// A campaign's files do not define a campaign.
+    CampaignInvalid,
+    /// A campaign was changed while a round was open; the round goes on as it was.
+    CampaignChanged,
+    /// An upload cannot become a task.
+    UploadRejected,
+    /// A key got new content after its first was sent to the crowd: both are labelled.
+    UploadOverwritten,
+    /// The budget does not cover more images; they wait.
+    BudgetReached,
+    /// Control images came after their pool was made; they serve from the next round on.
+    ControlsLate,
+    /// The account's balance does not cover a pool.
+    NotEnoughBalance,
+    /// A pool was closed before its work was done.
+    PoolClosedEarly,
+    /// Work fails again and again.
+    Stuck,
+}
+
+/// Something that a person must know of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What kind.
+    pub kind: ProblemKind,
+    /// The campaign's folder name, as uploaded.
+    pub campaign: String,
+    /// The round it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
+    /// The key of the object it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+impl Event {
+    /// Every answer of `round` is in.
+    #[must_use]
+    pub fn pool_closed(round: &RoundId, now: Timestamp) -> Self {
+        Self {
+            id: event_id(&["PoolClosed", &round.to_string()]),
+            time: now.to_string(),
+            detail: Detail::PoolClosed(PoolClosed {
+                campaign: round.campaign.clone(),
+                round: round.number,
+            }),
+        }
+    }
+
+    /// The results of a round are committed.
+    #[must_use]
+    pub fn round_aggregated(detail: RoundAggregated, now: Timestamp) -> Self {
+        let round = format!("{}/{}", detail.campaign, detail.round);
+        Self {
+            id: event_id(&["RoundAggregated", &round]),
+            time: now.to_string(),
+            detail: Detail::RoundAggregated(detail),
+        }
+    }
+
+    /// A problem. `occasion` tells repeats of the same problem from a new one (an image id, a
+    /// revision, a round): what is told for the same occasion has the same id.
+    #[must_use]
+    pub fn problem(problem: Problem, occasion: &str, now: Timestamp) -> Self {
+        let kind = format!("{:?}", problem.kind);
+        Self {
+            id: event_id(&["Problem", &kind, &problem.campaign, occasion]),
+            time: now.to_string(),
+            detail: Detail::Problem(problem),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_reads_as_the_bus_writes_it() {
+        let round = RoundId {
+            campaign: "cells".parse().unwrap(),
+            number: 2,
+        };
+        let event = Event::pool_closed(&round, Timestamp(0));
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["detail-type"], "PoolClosed");
+        assert_eq!(
+            json["detail"],
+            serde_json::json!({"campaign": "cells", "round": 2})
+        );
+        assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+    }
+}
