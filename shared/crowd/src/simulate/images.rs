@@ -1,0 +1,115 @@
+//! Opening the images that a task shows, as a browser would.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use reqwest::{Client, Url};
+use serde_json::{Map, Value};
+
+/// Most bytes read of one image: enough for any photograph, and no endless stream holds the crowd up.
+const MAX_BYTES: usize = 32 << 20;
+
+/// The images seen so far.
+#[derive(Debug)]
+pub(super) struct Images {
+    http: Client,
+    opened: HashSet<String>,
+}
+
+impl Images {
+    pub(super) fn new(http: Client) -> Self {
+        Self {
+            http,
+            opened: HashSet::new(),
+        }
+    }
+
+    /// Opens every loopback URL among the input values; the statuses of those that did not open (0: no answer).
+    /// Other hosts are never contacted: a simulation must not knock on the doors of strangers.
+    pub(super) async fn open(&mut self, input: &Map<String, Value>) -> Vec<u16> {
+        let mut failures = Vec::new();
+        for text in input.values().filter_map(Value::as_str) {
+            let Some(url) = Url::parse(text).ok().filter(is_loopback) else {
+                continue;
+            };
+            if self.opened.contains(text) {
+                continue;
+            }
+            match self.fetch(url).await {
+                200 => drop(self.opened.insert(text.to_owned())),
+                status => failures.push(status),
+            }
+        }
+        failures
+    }
+
+    async fn fetch(&self, url: Url) -> u16 {
+        let Ok(mut reply) = self.http.get(url).send().await else {
+            return 0;
+        };
+        let mut bytes_left = MAX_BYTES;
+        loop {
+            match reply.chunk().await {
+                Ok(Some(chunk)) if chunk.len() <= bytes_left => bytes_left -= chunk.len(),
+                Ok(_) => return reply.status().as_u16(),
+                Err(_) => return 0,
+            }
+        }
+    }
+}
+
+/// An HTTP client that never leaves this machine by itself: no proxy, and redirects only to loopback addresses.
+/// A redirect to elsewhere is not followed, so its status is the outcome.
+pub(super) fn client() -> Result<Client, reqwest::Error> {
+    let redirects = reqwest::redirect::Policy::custom(|attempt| {
+        if attempt.previous().len() > 3 || !is_loopback(attempt.url()) {
+            attempt.stop()
+        } else {
+            attempt.follow()
+        }
+    });
+    let timeout = std::time::Duration::from_secs(30);
+    Client::builder()
+        .no_proxy()
+        .redirect(redirects)
+        .timeout(timeout)
+        .build()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
+    url.scheme().starts_with("http")
+        && (host == "localhost" || address.is_ok_and(|ip| ip.is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_addresses_are_opened() {
+        let loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        for yes in [
+            "http://127.0.0.1:8080/a",
+            "https://localhost/a",
+            "http://[::1]:1/a",
+            "http://127.9.9.9/",
+        ] {
+            assert!(loopback(yes), "{yes}");
+        }
+        for no in [
+            "http://example.com/127.0.0.1",
+            "http://127.0.0.1.example.com/",
+            "http://localhost.example.com/",
+            "ftp://127.0.0.1/",
+            "http://10.0.0.1/",
+            "http://127.0.0.1@example.com/",
+        ] {
+            assert!(!loopback(no), "{no}");
+        }
+    }
+}
