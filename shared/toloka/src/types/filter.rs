@@ -19,6 +19,78 @@ pub enum Filter {
     Condition(FilterCondition),
 }
 
+impl Filter {
+    /// Who reads and writes this language (`"EN"`).
+    pub fn language(code: impl Into<String>) -> Self {
+        Self::condition(
+            FilterCategory::Profile,
+            "languages",
+            Operator::In,
+            code.into(),
+        )
+    }
+
+    /// Who reads and writes one of these languages.
+    pub fn any_language<S: Into<String>>(codes: impl IntoIterator<Item = S>) -> Self {
+        Self::Or(codes.into_iter().map(Self::language).collect())
+    }
+
+    /// Who works in this client: `BROWSER` or `TOLOKA_APP`.
+    pub fn client_type(client: impl Into<String>) -> Self {
+        Self::condition(
+            FilterCategory::Computed,
+            "client_type",
+            Operator::Eq,
+            client.into(),
+        )
+    }
+
+    /// Who works in a browser or in the app: everybody that can see a page at all.
+    #[must_use]
+    pub fn browser_or_app() -> Self {
+        Self::Or(vec![
+            Self::client_type("TOLOKA_APP"),
+            Self::client_type("BROWSER"),
+        ])
+    }
+
+    /// Who has at least this value of a skill.
+    pub fn skill_at_least(skill_id: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::condition(FilterCategory::Skill, skill_id, Operator::Gte, value)
+    }
+
+    /// Who does not have a skill.
+    pub fn skill_missing(skill_id: impl Into<String>) -> Self {
+        Self::condition(FilterCategory::Skill, skill_id, Operator::Eq, Value::Null)
+    }
+
+    /// Who has at least this value of a skill, or does not have it yet: newcomers may work until
+    /// they are known.
+    pub fn skill_at_least_or_missing(skill_id: impl Into<String>, value: impl Into<Value>) -> Self {
+        let skill_id = skill_id.into();
+        Self::Or(vec![
+            Self::skill_at_least(skill_id.clone(), value),
+            Self::skill_missing(skill_id),
+        ])
+    }
+
+    /// One fact about the worker.
+    pub fn condition(
+        category: FilterCategory,
+        key: impl Into<String>,
+        operator: Operator,
+        value: impl Into<Value>,
+    ) -> Self {
+        Self::Condition(FilterCondition {
+            category,
+            key: key.into(),
+            operator,
+            value: value.into(),
+            other: Values::new(),
+        })
+    }
+}
+
 impl Default for Filter {
     fn default() -> Self {
         Self::And(Vec::new())

@@ -14,7 +14,7 @@
 
 mod assignment;
 mod filter;
-mod open_enum;
+pub(crate) mod open_enum;
 mod operation;
 mod pool;
 mod project;

@@ -43,6 +43,20 @@ pub struct Operation {
     pub other: Values,
 }
 
+impl Operation {
+    /// The counts of a creation that has ended.
+    #[must_use]
+    pub fn creation_details(&self) -> Option<CreationDetails> {
+        CreationDetails::deserialize(self.details.as_ref()?).ok()
+    }
+
+    /// The answers of statistics that have been computed.
+    #[must_use]
+    pub fn analytics(&self) -> Option<Vec<AnalyticsResult>> {
+        Vec::deserialize(self.details.as_ref()?.get("value")?).ok()
+    }
+}
+
 /// The counts in the `details` of a creation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CreationDetails {
@@ -114,6 +128,27 @@ open_enum! {
     }
 }
 
+impl AnalyticsRequest {
+    /// A question about a pool.
+    pub fn pool(name: AnalyticsName, pool_id: impl Into<String>) -> Self {
+        Self {
+            name,
+            subject: "POOL".to_owned(),
+            subject_id: pool_id.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl AnalyticsResult {
+    /// The answer as a number, whichever form it has.
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
+        let result = self.result.as_ref()?;
+        result.as_f64().or_else(|| result.get("value")?.as_f64())
+    }
+}
+
 impl OperationStatus {
     /// Whether nothing will change any more.
     #[must_use]
@@ -146,6 +181,30 @@ pub struct OperationLogItem {
     #[serde(flatten)]
     pub other: Values,
 }
+
+impl OperationLogItem {
+    /// What the item was called in the request, see [`super::Task::set_item_index`].
+    #[must_use]
+    pub fn item_index(&self) -> Option<usize> {
+        self.input.as_ref()?.get(ITEM_INDEX)?.as_str()?.parse().ok()
+    }
+
+    /// The task that was made.
+    #[must_use]
+    pub fn task_id(&self) -> Option<&str> {
+        self.output.as_ref()?.get("task_id")?.as_str()
+    }
+
+    /// The task suite that was made.
+    #[must_use]
+    pub fn task_suite_id(&self) -> Option<&str> {
+        self.output.as_ref()?.get("task_suite_id")?.as_str()
+    }
+}
+
+/// The key under which clients number the items of a creation. The platform repeats unknown keys
+/// of an item in the operation's log and does not store them.
+pub(super) const ITEM_INDEX: &str = "__item_idx";
 
 /// A question to the statistics of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -76,6 +76,17 @@ pub struct Task {
     pub other: Values,
 }
 
+impl Task {
+    /// Numbers a task within a creation, so that the operation's log can be matched with the
+    /// request ([`super::OperationLogItem::item_index`]). The platform does not store the number.
+    pub fn set_item_index(&mut self, index: usize) {
+        self.other.insert(
+            super::operation::ITEM_INDEX.to_owned(),
+            index.to_string().into(),
+        );
+    }
+}
+
 /// A right answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KnownSolution {

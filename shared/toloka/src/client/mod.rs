@@ -1,0 +1,88 @@
+//! The client: one method a request, streams on top.
+
+mod assignments;
+mod builder;
+mod operations;
+mod pools;
+mod projects;
+mod query;
+mod requester;
+mod skills;
+mod stream;
+mod tasks;
+mod trainings;
+mod transport;
+mod tsv;
+mod users;
+mod webhooks;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use reqwest::Url;
+
+pub use self::{
+    builder::ClientBuilder,
+    operations::WaitPolicy,
+    query::{
+        AssignmentQuery, Bounds, OperationQuery, PoolQuery, ProjectQuery, SkillQuery, TaskQuery,
+        UserBonusQuery, UserRestrictionQuery, UserSkillQuery, WebhookQuery,
+    },
+    tasks::CreateOptions,
+    tsv::{AssignmentsTsv, TsvColumn, TsvQuery, TsvRow, TsvStatus},
+};
+use crate::retry::{Random, RetryPolicy};
+
+/// Toloka.
+pub const TOLOKA: &str = "https://toloka.dev";
+/// Toloka's sandbox: the same without money.
+pub const TOLOKA_SANDBOX: &str = "https://sandbox.toloka.dev";
+/// Yandex Tasks, which documents the same API.
+pub const YANDEX_TASKS: &str = "https://tasks.yandex.ru";
+
+/// A client of the Toloka API. Cheap to clone; clones share their connections.
+///
+/// Except for the streams and [`Client::wait_operation`] every method is exactly one request, so
+/// that each call is a point at which a caller may crash and start again. A request that is safe
+/// to repeat is sent again by the [`RetryPolicy`].
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    base: Url,
+    timeout: Duration,
+    retry: RetryPolicy,
+    random: Random,
+    sleep: Sleep,
+}
+
+/// How the client waits: between tries and while an operation runs.
+type Sleep = Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+
+impl Client {
+    /// Starts a client of the API at `base_url`, such as [`TOLOKA`] or `http://127.0.0.1:8080`.
+    pub fn builder(base_url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(base_url.into())
+    }
+
+    /// The address without credentials.
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        &self.inner.base
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        (self.inner.sleep)(duration).await;
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base", &self.inner.base.as_str())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,393 @@
+//! The answers of a pool as a table, read while it arrives.
+
+use std::{collections::HashMap, mem, sync::Arc};
+
+use bytes::Bytes;
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use futures_util::stream::{self, Stream};
+use reqwest::Response;
+
+use super::{query::Pairs, transport::transport_error};
+use crate::{
+    Error,
+    error::Call,
+    types::{Time, open_enum::open_enum},
+};
+
+/// The longest row that is read: several times what the platform accepts as one answer.
+const LONGEST_ROW: usize = 32 << 20;
+
+open_enum! {
+    /// The state of an assignment in the words of the download.
+    TsvStatus {
+        /// Accepted; other parts of the API say `ACCEPTED`.
+        Approved = "APPROVED",
+        /// The worker has it.
+        Active = "ACTIVE",
+        /// It waits for review.
+        Submitted = "SUBMITTED",
+        /// Rejected.
+        Rejected = "REJECTED",
+        /// The worker skipped it.
+        Skipped = "SKIPPED",
+        /// Its time ran out.
+        Expired = "EXPIRED",
+    }
+}
+
+open_enum! {
+    /// A column about the assignment.
+    TsvColumn {
+        /// A link to the assignment in the web interface.
+        Link = "ASSIGNMENT:link",
+        /// The assignment.
+        AssignmentId = "ASSIGNMENT:assignment_id",
+        /// The task.
+        TaskId = "ASSIGNMENT:task_id",
+        /// The task suite.
+        TaskSuiteId = "ASSIGNMENT:task_suite_id",
+        /// The worker.
+        WorkerId = "ASSIGNMENT:worker_id",
+        /// The state.
+        Status = "ASSIGNMENT:status",
+        /// When it was taken.
+        Started = "ASSIGNMENT:started",
+        /// When it was submitted.
+        Submitted = "ASSIGNMENT:submitted",
+        /// When it was accepted.
+        Accepted = "ASSIGNMENT:accepted",
+        /// When it was rejected.
+        Rejected = "ASSIGNMENT:rejected",
+        /// When it was skipped.
+        Skipped = "ASSIGNMENT:skipped",
+        /// When it ran out.
+        Expired = "ASSIGNMENT:expired",
+        /// The price.
+        Reward = "ASSIGNMENT:reward",
+    }
+}
+
+/// Which rows and columns. By default accepted answers with link, assignment, worker, state and
+/// time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TsvQuery {
+    /// Assignments in one of these states; in any when empty.
+    pub status: Vec<TsvStatus>,
+    /// Assignments taken at this time or later.
+    pub start_time_from: Option<Time>,
+    /// Assignments taken at this time or earlier.
+    pub start_time_to: Option<Time>,
+    /// Whether to leave out workers who are banned.
+    pub exclude_banned: Option<bool>,
+    /// The columns about the assignment.
+    pub columns: Vec<TsvColumn>,
+}
+
+impl Default for TsvQuery {
+    fn default() -> Self {
+        Self {
+            status: vec![TsvStatus::Approved],
+            start_time_from: None,
+            start_time_to: None,
+            exclude_banned: None,
+            columns: vec![
+                TsvColumn::Link,
+                TsvColumn::AssignmentId,
+                TsvColumn::WorkerId,
+                TsvColumn::Status,
+                TsvColumn::Started,
+            ],
+        }
+    }
+}
+
+impl TsvQuery {
+    pub(super) fn pairs(&self) -> Pairs {
+        let status: Vec<_> = self.status.iter().map(TsvStatus::as_str).collect();
+        let columns: Vec<_> = self.columns.iter().map(TsvColumn::as_str).collect();
+        Pairs::default()
+            .add("status", status.join(","))
+            .add_some("startTimeFrom", self.start_time_from)
+            .add_some("startTimeTo", self.start_time_to)
+            .add_some("excludeBanned", self.exclude_banned)
+            .add("field", columns.join(","))
+            .add("addRowDelimiter", false)
+    }
+}
+
+/// A table of answers that is being downloaded.
+#[derive(Debug)]
+pub struct AssignmentsTsv {
+    call: Call,
+    response: Response,
+    parser: Parser,
+    chunk: Bytes,
+    header: Arc<Header>,
+    rows: u64,
+}
+
+#[derive(Debug, Default)]
+struct Header {
+    names: Vec<String>,
+    index: HashMap<String, usize>,
+}
+
+/// One row: the answer of one worker to one task.
+#[derive(Clone, Debug)]
+pub struct TsvRow {
+    header: Arc<Header>,
+    cells: Vec<String>,
+}
+
+impl TsvRow {
+    /// A cell by the name of its column, such as `INPUT:image`; `None` when it is empty or there
+    /// is no such column. Arrays and JSON values are JSON text.
+    #[must_use]
+    pub fn get(&self, column: &str) -> Option<&str> {
+        let cell = self.cells.get(*self.header.index.get(column)?)?;
+        Some(cell.as_str()).filter(|cell| !cell.is_empty())
+    }
+
+    /// A column about the assignment.
+    #[must_use]
+    pub fn assignment(&self, column: &TsvColumn) -> Option<&str> {
+        self.get(column.as_str())
+    }
+
+    /// The cells with a value of the columns that begin with a prefix such as `INPUT:`, `OUTPUT:`
+    /// or `GOLDEN:`, by the rest of the name.
+    pub fn group<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let named = self.header.names.iter().zip(&self.cells);
+        named.filter_map(move |(name, cell)| {
+            let name = name.strip_prefix(prefix)?;
+            (!cell.is_empty()).then_some((name, cell.as_str()))
+        })
+    }
+
+    /// Whether the row answers a control or training task, whose solution is known.
+    #[must_use]
+    pub fn is_golden(&self) -> bool {
+        self.group("GOLDEN:").next().is_some()
+    }
+}
+
+impl AssignmentsTsv {
+    pub(super) async fn open(call: Call, response: Response) -> Result<Self, Error> {
+        let (parser, chunk, header) = (Parser::new(), Bytes::new(), Arc::default());
+        let mut table = Self {
+            call,
+            response,
+            parser,
+            chunk,
+            header,
+            rows: 0,
+        };
+        let names = table.next_record().await?.unwrap_or_default();
+        let index = names
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(index, name)| (name, index))
+            .collect();
+        table.header = Arc::new(Header { names, index });
+        Ok(table)
+    }
+
+    /// The names of the columns; empty for an empty answer.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.header.names
+    }
+
+    /// The next row; `None` after the last one.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] when the download breaks off, [`Error::Decode`] when it is no table.
+    /// The rows before were good; start again.
+    pub async fn next_row(&mut self) -> Result<Option<TsvRow>, Error> {
+        let Some(cells) = self.next_record().await? else {
+            return Ok(None);
+        };
+        self.rows += 1;
+        if cells.len() != self.header.names.len() {
+            let reason = format!(
+                "{} cells under {} columns",
+                cells.len(),
+                self.header.names.len()
+            );
+            return Err(self.decode_error(reason));
+        }
+        Ok(Some(TsvRow {
+            header: Arc::clone(&self.header),
+            cells,
+        }))
+    }
+
+    /// The rows as a stream.
+    pub fn into_stream(self) -> impl Stream<Item = Result<TsvRow, Error>> + Send {
+        stream::try_unfold(self, |mut table| async move {
+            Ok(table.next_row().await?.map(|row| (row, table)))
+        })
+    }
+
+    async fn next_record(&mut self) -> Result<Option<Vec<String>>, Error> {
+        loop {
+            match self.parser.push(&mut self.chunk) {
+                Ok(Parsed::Record(cells)) => return Ok(Some(cells)),
+                Ok(Parsed::End) => return Ok(None),
+                Ok(Parsed::NeedsMore) => {}
+                Err(reason) => return Err(self.decode_error(reason)),
+            }
+            // An empty chunk tells the parser that the table ends here.
+            self.chunk = match self.response.chunk().await {
+                Ok(chunk) => chunk.unwrap_or_default(),
+                Err(source) => return Err(transport_error(self.call.clone(), source)),
+            };
+            self.parser.ended = self.chunk.is_empty();
+        }
+    }
+
+    fn decode_error(&self, reason: String) -> Error {
+        Error::Decode {
+            call: self.call.clone(),
+            at: format!("row {}", self.rows),
+            reason,
+        }
+    }
+}
+
+/// Rows out of chunks of bytes, which may end anywhere.
+struct Parser {
+    reader: Reader,
+    bytes: Vec<u8>,
+    used: usize,
+    ends: Vec<usize>,
+    ends_used: usize,
+    ended: bool,
+}
+
+enum Parsed {
+    Record(Vec<String>),
+    NeedsMore,
+    End,
+}
+
+impl Parser {
+    fn new() -> Self {
+        Self {
+            reader: ReaderBuilder::new().delimiter(b'\t').build(),
+            bytes: vec![0; 4096],
+            used: 0,
+            ends: vec![0; 64],
+            ends_used: 0,
+            ended: false,
+        }
+    }
+
+    /// Reads from the front of `input` until a row is complete or the input is used up.
+    fn push(&mut self, input: &mut Bytes) -> Result<Parsed, String> {
+        loop {
+            if input.is_empty() && !self.ended {
+                return Ok(Parsed::NeedsMore);
+            }
+            let bytes = self.bytes.get_mut(self.used..).unwrap_or_default();
+            let ends = self.ends.get_mut(self.ends_used..).unwrap_or_default();
+            let (result, read, written, ended) = self.reader.read_record(input, bytes, ends);
+            drop(input.split_to(read));
+            self.used += written;
+            self.ends_used += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull if self.bytes.len() >= LONGEST_ROW => {
+                    return Err(format!("a row is longer than {LONGEST_ROW} bytes"));
+                }
+                ReadRecordResult::OutputFull => self.bytes.resize(self.bytes.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                ReadRecordResult::Record => return self.take().map(Parsed::Record),
+                ReadRecordResult::End => return Ok(Parsed::End),
+            }
+        }
+    }
+
+    /// The row that has just been completed.
+    fn take(&mut self) -> Result<Vec<String>, String> {
+        let (ends_used, _) = (mem::take(&mut self.ends_used), mem::take(&mut self.used));
+        let mut start = 0;
+        let mut cells = Vec::with_capacity(ends_used);
+        for &end in self.ends.iter().take(ends_used) {
+            let cell = self.bytes.get(start..end).unwrap_or_default();
+            let text = std::str::from_utf8(cell).map_err(|error| format!("not UTF-8: {error}"))?;
+            cells.push(text.to_owned());
+            start = end;
+        }
+        Ok(cells)
+    }
+}
+
+impl std::fmt::Debug for Parser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parser").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Rows of the parser when the table arrives in pieces of the given lengths.
+    fn parse(table: &[u8], pieces: &[usize]) -> Vec<Vec<String>> {
+        let mut parser = Parser::new();
+        let mut rest = Bytes::copy_from_slice(table);
+        let mut lengths = pieces.iter().copied().cycle();
+        let mut chunk = Bytes::new();
+        let mut rows = Vec::new();
+        loop {
+            match parser.push(&mut chunk).unwrap() {
+                Parsed::Record(row) => rows.push(row),
+                Parsed::End => return rows,
+                Parsed::NeedsMore => {
+                    let length = lengths.next().unwrap_or(1).max(1).min(rest.len());
+                    chunk = rest.split_to(length);
+                    parser.ended = chunk.is_empty();
+                }
+            }
+        }
+    }
+
+    /// What the `csv` crate writes for these rows.
+    fn written(rows: &[Vec<String>]) -> Vec<u8> {
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(b'\t')
+            .from_writer(Vec::new());
+        for row in rows {
+            writer.write_record(row).unwrap();
+        }
+        writer.into_inner().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_survive_however_the_download_is_cut(
+            rows in prop::collection::vec(prop::collection::vec("[a-z\t\n\r\"é ]{0,12}", 3), 1..8),
+            pieces in prop::collection::vec(1usize..9, 1..5),
+        ) {
+            prop_assert_eq!(parse(&written(&rows), &pieces), rows);
+        }
+    }
+
+    #[test]
+    fn a_row_may_be_longer_than_the_buffer() {
+        let rows = vec![
+            vec!["x".repeat(100_000), "y".into()],
+            vec![String::new(), "z".into()],
+        ];
+        assert_eq!(parse(&written(&rows), &[777]), rows);
+    }
+
+    #[test]
+    fn the_last_row_needs_no_line_end() {
+        assert_eq!(parse(b"a\tb\n1\t2", &[3]), [["a", "b"], ["1", "2"]]);
+    }
+}
