@@ -1,19 +1,36 @@
 //! What work costs.
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::campaign::Campaign;
 
-/// The most that `images` sent together are expected to cost: every page full but the last, each
-/// done `overlap` times, plus the platform's `fee` (a share, e.g. 0.2).
-///
-/// Pages at the end of a pool may hold fewer images than this supposes; while a round runs, the
-/// [guard](crate::rounds) compares what was really spent with what is reserved.
+/// Money is kept to a ten-thousandth of a cent; what is reserved is rounded up to it.
+const SCALE: u32 = 6;
+
+/// A page done by as many workers as the overlap asks for, with the platform's `fee` (a share of
+/// the reward, e.g. 0.2).
+#[must_use]
+pub fn page_cost(campaign: &Campaign, fee: Decimal) -> Decimal {
+    with_fee(
+        Decimal::from(campaign.overlap) * campaign.reward_per_page,
+        fee,
+    )
+}
+
+/// What is reserved for `images`: their share of full pages. Each image is rounded up, so that
+/// sums over batches never fall below the sum over pages.
 #[must_use]
 pub fn cost(campaign: &Campaign, images: u64, fee: Decimal) -> Decimal {
-    let pages = images.div_ceil(u64::from(campaign.images_per_page.max(1)));
-    let paid = pages.saturating_mul(u64::from(campaign.overlap));
-    Decimal::from(paid) * campaign.reward_per_page * (Decimal::ONE + fee)
+    let per_image = page_cost(campaign, fee) / Decimal::from(campaign.images_per_page.max(1));
+    let per_image = per_image.round_dp_with_strategy(SCALE, RoundingStrategy::ToPositiveInfinity);
+    Decimal::from(images) * per_image
+}
+
+/// What a round reserves on top of its images: the last pages of a pool are not full, one for
+/// every answer that an image may still miss.
+#[must_use]
+pub fn tail(campaign: &Campaign, fee: Decimal) -> Decimal {
+    page_cost(campaign, fee)
 }
 
 /// `rewards` with the platform's fee on them.

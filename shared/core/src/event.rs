@@ -73,12 +73,14 @@ pub enum ProblemKind {
     CampaignChanged,
     /// An upload cannot become a task.
     UploadRejected,
+    /// An image's name has another format's extension; it is taken as what it is.
+    UploadMisnamed,
     /// A key got new content after its first was sent to the crowd: both are labelled.
     UploadOverwritten,
     /// The budget does not cover more images; they wait.
     BudgetReached,
-    /// Control images came after their pool was made; they serve from the next round on.
-    ControlsLate,
+    /// A pool asks for a training that has no tasks: nobody could be admitted.
+    TrainingWithoutTasks,
     /// The account's balance does not cover a pool.
     NotEnoughBalance,
     /// A pool was closed before its work was done.

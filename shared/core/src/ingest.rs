@@ -1,1 +1,720 @@
-//! todo
+//! Uploads become work: the use case of `create-tasks`.
+//!
+//! ```text
+//! event ──► place(key) ──► definition ──► configure the campaign, then sweep its folder
+//!               │
+//!               ├──► control image ──► kept for the pools to come
+//!               └──► image, rows ──► checked ──► one transaction: BATCH + IMAGEs + counters + money
+//! ```
+//!
+//! An event only says that something happened to a key: what is read is what is there now. Once
+//! [`create_tasks`] returns `Ok` for a record, the ledger owns its progress.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use crate::admission::{self, Place};
+use crate::budget;
+use crate::campaign::{Campaign, Dedupe, hex};
+use crate::event::{Event, Problem, ProblemKind};
+use crate::ids::{BatchId, CampaignName, ImageId, RoundId};
+use crate::ports::{
+    Admission, Admitted, Clock, Crowd, Ledger, Notify, ObjectMeta, Objects, PortError, PortResult,
+    World,
+};
+use crate::rows;
+use crate::setup;
+use crate::state::{Batch, BatchState, CampaignItem, Content, Image, Kind, RoundState, SealReason};
+
+/// Images in one transaction: with their content claims, the batch, the round, the campaign and a
+/// counter shard this stays below DynamoDB's 100 items.
+pub const BATCH_MEMBERS: usize = 45;
+
+/// How often a transaction that lost a race is built again before the record is given back.
+const TRIES: usize = 5;
+
+/// An upload as its event names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Upload {
+    /// The object's key, decoded.
+    pub key: String,
+}
+
+/// Takes uploads in. The answer is one result for each upload, in order: `Ok` if the event can be
+/// forgotten, an error if it must come again.
+pub async fn create_tasks<W: World>(world: &W, uploads: &[Upload]) -> Vec<PortResult<()>> {
+    let mut results: Vec<PortResult<()>> = Vec::with_capacity(uploads.len());
+    let mut work: BTreeMap<CampaignName, Vec<(usize, Found)>> = BTreeMap::new();
+    for (at, upload) in uploads.iter().enumerate() {
+        results.push(match take(world, &upload.key).await {
+            Ok(Some((campaign, found))) => {
+                work.entry(campaign).or_default().push((at, found));
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        });
+    }
+    for (name, found) in work {
+        let (places, found): (Vec<usize>, Vec<Found>) = found.into_iter().unzip();
+        let outcomes = take_work(world, &name, &found).await;
+        for (at, outcome) in places.into_iter().zip(outcomes) {
+            if let Some(result) = results.get_mut(at) {
+                *result = outcome;
+            }
+        }
+    }
+    results
+}
+
+/// Takes in everything that is in a campaign's folder: what came before its definition, and what
+/// was dropped while nobody listened.
+///
+/// # Errors
+/// The first failure; what was taken in stays.
+pub async fn sweep<W: World>(world: &W, name: &CampaignName) -> PortResult<()> {
+    let prefix = format!("{name}/");
+    let mut after: Option<String> = None;
+    loop {
+        let page = world.uploads().list(&prefix, after.as_deref()).await?;
+        let found: Vec<Found> = page
+            .items
+            .into_iter()
+            .filter_map(|meta| match admission::place(&meta.key) {
+                Ok((_, Place::Definition | Place::Ignored)) => None,
+                Ok((_, place)) => Some(Found { meta, place }),
+                // Its own event tells of it.
+                Err(_) => None,
+            })
+            .collect();
+        for chunk in found.chunks(100) {
+            take_work(world, name, chunk)
+                .await
+                .into_iter()
+                .collect::<PortResult<Vec<()>>>()?;
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// An object that is there, and what its key says it is.
+#[derive(Clone, Debug)]
+struct Found {
+    meta: ObjectMeta,
+    place: Place,
+}
+
+/// Looks at one upload; work is handed back to be done together with the campaign's other work.
+async fn take<W: World>(world: &W, key: &str) -> PortResult<Option<(CampaignName, Found)>> {
+    let (campaign, place) = match admission::place(key) {
+        Ok((_, Place::Ignored)) => return Ok(None),
+        Ok(found) => found,
+        Err(reason) => {
+            reject(world, &Rejected::key(key), &reason).await?;
+            return Ok(None);
+        }
+    };
+    if place == Place::Definition {
+        setup::configure(world, &campaign).await?;
+        return Ok(None);
+    }
+    match world.uploads().head(key).await? {
+        Some(meta) => Ok(Some((campaign, Found { meta, place }))),
+        None => {
+            reject(
+                world,
+                &Rejected::key(key),
+                "it was deleted before it could be read",
+            )
+            .await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Takes in a campaign's images, rows and control images.
+async fn take_work<W: World>(
+    world: &W,
+    name: &CampaignName,
+    found: &[Found],
+) -> Vec<PortResult<()>> {
+    let item = match world.ledger().campaign(name).await {
+        Ok(Some(item)) => item,
+        Ok(None) => {
+            let told = unknown_campaign(world, name, found).await;
+            return found.iter().map(|_| told.clone()).collect();
+        }
+        Err(error) => return found.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let known = match known(world, found).await {
+        Ok(known) => known,
+        Err(error) => return found.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let mut results = Vec::with_capacity(found.len());
+    let mut images: Vec<(usize, Image)> = Vec::new();
+    for (at, found) in found.iter().enumerate() {
+        let id = ImageId::of_object(
+            world.uploads().bucket(),
+            &found.meta.key,
+            &found.meta.version,
+        );
+        if known.contains(&id) {
+            results.push(Ok(()));
+            continue;
+        }
+        results.push(match read(world, &item.campaign, name, found).await {
+            Ok(read) => {
+                images.extend(read.into_iter().map(|image| (at, image)));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        });
+    }
+    let mut seen = BTreeSet::new();
+    images.retain(|(_, image)| seen.insert(image.id));
+    for chunk in images.chunks(BATCH_MEMBERS) {
+        let members: Vec<Image> = chunk.iter().map(|(_, image)| image.clone()).collect();
+        if let Err(error) = admit(world, &item, members).await {
+            for (at, _) in chunk {
+                if let Some(result) = results.get_mut(*at) {
+                    *result = Err(error.clone());
+                }
+            }
+        }
+    }
+    results
+}
+
+async fn known<W: World>(world: &W, found: &[Found]) -> PortResult<BTreeSet<ImageId>> {
+    let bucket = world.uploads().bucket();
+    let ids: Vec<ImageId> = found
+        .iter()
+        .map(|found| ImageId::of_object(bucket, &found.meta.key, &found.meta.version))
+        .collect();
+    let mut known = BTreeSet::new();
+    for chunk in ids.chunks(100) {
+        known.extend(world.ledger().known_images(chunk).await?);
+    }
+    Ok(known)
+}
+
+/// Images for a campaign that does not exist are not lost: configuring it sweeps its folder.
+async fn unknown_campaign<W: World>(
+    world: &W,
+    name: &CampaignName,
+    found: &[Found],
+) -> PortResult<()> {
+    let problem = Problem {
+        kind: ProblemKind::CampaignInvalid,
+        campaign: name.to_string(),
+        round: None,
+        key: found.first().map(|found| found.meta.key.clone()),
+        message: format!(
+            "{name} has uploads but no campaign yet: upload {name}/campaign.toml; what is in its folder is then taken in"
+        ),
+    };
+    world
+        .notify()
+        .notify(&Event::problem(problem, "unknown", world.clock().now()))
+        .await
+}
+
+/// Reads and checks an object: the images to admit. Control images are kept right here.
+async fn read<W: World>(
+    world: &W,
+    campaign: &Campaign,
+    name: &CampaignName,
+    found: &Found,
+) -> PortResult<Vec<Image>> {
+    let who = Rejected::object(world.uploads().bucket(), &found.meta);
+    let fits = match &found.place {
+        Place::Image | Place::Control { .. } if campaign.takes_rows() => {
+            Err("this campaign labels rows: put them into rows/*.csv or rows/*.jsonl".to_owned())
+        }
+        Place::Rows | Place::ControlRows { .. } if !campaign.takes_rows() => Err(
+            "this campaign labels images: for rows, name their `fields` in campaign.toml"
+                .to_owned(),
+        ),
+        Place::Control { label, .. }
+        | Place::ControlRows {
+            label: Some(label), ..
+        } => admission::check_label(campaign, label),
+        _ => Ok(()),
+    };
+    if let Err(reason) =
+        fits.and_then(|()| admission::check_size(found.meta.size, &campaign.images))
+    {
+        reject(world, &who, &reason).await?;
+        return Ok(Vec::new());
+    }
+    let limit = found.meta.size.saturating_add(1);
+    let Some(bytes) = world
+        .uploads()
+        .get(&found.meta.key, &found.meta.version, limit)
+        .await?
+    else {
+        reject(
+            world,
+            &who,
+            "it was deleted or replaced before it could be read",
+        )
+        .await?;
+        return Ok(Vec::new());
+    };
+    match &found.place {
+        Place::Image => Ok(
+            picture(world, campaign, name, found, &bytes, Kind::Real, None)
+                .await?
+                .into_iter()
+                .collect(),
+        ),
+        Place::Control { kind, label } => {
+            let image = picture(world, campaign, name, found, &bytes, *kind, Some(label)).await?;
+            if let Some(image) = image {
+                keep_control(world, &image).await?;
+            }
+            Ok(Vec::new())
+        }
+        Place::Rows => table(world, campaign, name, found, &bytes, Kind::Real, None).await,
+        Place::ControlRows { kind, label } => {
+            for image in table(
+                world,
+                campaign,
+                name,
+                found,
+                &bytes,
+                *kind,
+                label.as_deref(),
+            )
+            .await?
+            {
+                keep_control(world, &image).await?;
+            }
+            Ok(Vec::new())
+        }
+        Place::Definition | Place::Ignored => Ok(Vec::new()),
+    }
+}
+
+/// The image in an object's bytes, if it is one.
+async fn picture<W: World>(
+    world: &W,
+    campaign: &Campaign,
+    name: &CampaignName,
+    found: &Found,
+    bytes: &[u8],
+    kind: Kind,
+    known: Option<&str>,
+) -> PortResult<Option<Image>> {
+    let ObjectMeta { key, version, .. } = &found.meta;
+    let bucket = world.uploads().bucket();
+    let id = ImageId::of_object(bucket, key, version);
+    let facts = match admission::check_image(key, bytes, &campaign.images) {
+        Ok(facts) => facts,
+        Err(reason) => {
+            reject(world, &Rejected::object(bucket, &found.meta), &reason).await?;
+            return Ok(None);
+        }
+    };
+    if facts.misnamed {
+        let problem = Problem {
+            kind: ProblemKind::UploadMisnamed,
+            campaign: name.to_string(),
+            round: None,
+            key: Some(key.clone()),
+            message: format!(
+                "{key} is {} whatever its name says; it is taken as that",
+                facts.media_type
+            ),
+        };
+        world
+            .notify()
+            .notify(&Event::problem(
+                problem,
+                &id.to_string(),
+                world.clock().now(),
+            ))
+            .await?;
+    }
+    Ok(Some(Image {
+        id,
+        campaign: name.clone(),
+        key: key.clone(),
+        version: version.clone(),
+        row: None,
+        kind,
+        content: Content::Picture,
+        known: known.map(str::to_owned),
+        sha256: hex(&Sha256::digest(bytes)),
+        media_type: facts.media_type.to_owned(),
+        same_as: None,
+    }))
+}
+
+/// The rows in an object's bytes; bad ones are rejected one by one.
+async fn table<W: World>(
+    world: &W,
+    campaign: &Campaign,
+    name: &CampaignName,
+    found: &Found,
+    bytes: &[u8],
+    kind: Kind,
+    folder_label: Option<&str>,
+) -> PortResult<Vec<Image>> {
+    let ObjectMeta { key, version, .. } = &found.meta;
+    let bucket = world.uploads().bucket();
+    let columns = ["label", campaign.answer_field.as_str()];
+    let label_columns: &[&str] = if kind == Kind::Real || folder_label.is_some() {
+        &[]
+    } else {
+        &columns
+    };
+    let rows = match rows::read(key, bytes, &campaign.fields, label_columns) {
+        Ok(rows) => rows,
+        Err(reason) => {
+            reject(world, &Rejected::object(bucket, &found.meta), &reason).await?;
+            return Ok(Vec::new());
+        }
+    };
+    let mut images = Vec::new();
+    let mut bad: Vec<(u64, String)> = Vec::new();
+    for row in rows {
+        let checked = row.content.and_then(|(fields, label)| {
+            let label = label.or_else(|| folder_label.map(str::to_owned));
+            label
+                .as_deref()
+                .map_or(Ok(()), |label| admission::check_label(campaign, label))?;
+            Ok((fields, label))
+        });
+        match checked {
+            Err(reason) => bad.push((row.number, format!("line {}: {reason}", row.line))),
+            Ok((fields, known)) => images.push(Image {
+                id: ImageId::of_row(bucket, key, version, row.number),
+                campaign: name.clone(),
+                key: key.clone(),
+                version: version.clone(),
+                row: Some(row.number),
+                kind,
+                sha256: hex(&Sha256::digest(serde_json::json!(fields).to_string())),
+                content: Content::Row(fields),
+                known,
+                media_type: String::new(),
+                same_as: None,
+            }),
+        }
+    }
+    reject_rows(world, &found.meta, &bad).await?;
+    Ok(images)
+}
+
+/// Keeps a control image for the pools to come, unless its bytes are a control image already.
+async fn keep_control<W: World>(world: &W, image: &Image) -> PortResult<()> {
+    let kept = world.ledger().add_control(image).await?;
+    if kept.id == image.id {
+        return Ok(());
+    }
+    let reason = if kept.kind == image.kind && kept.known == image.known {
+        format!("it has the same content as {}", kept.name())
+    } else if kept.kind == image.kind {
+        format!(
+            "it has the same content as {}, which has another label",
+            kept.name()
+        )
+    } else {
+        format!(
+            "it leaks: it has the same content as {}; a worker would meet it in both places",
+            kept.name()
+        )
+    };
+    reject(world, &Rejected::image(image), &reason).await
+}
+
+/// Gets new images of a campaign into the open round, or parks them if the budget is used up.
+async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> PortResult<()> {
+    let ledger = world.ledger();
+    for _ in 0..TRIES {
+        let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
+        let known = ledger.known_images(&ids).await?;
+        let new: Vec<Image> = images
+            .iter()
+            .filter(|image| !known.contains(&image.id))
+            .cloned()
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let round = open_round(world, &item.name).await?;
+        let admission = admission_of(world, item, round.clone(), new).await?;
+        match ledger.admit(&admission).await? {
+            Admitted::Done { images } => {
+                if images >= item.campaign.round.max_images {
+                    ledger.seal_round(&round, SealReason::Size).await?;
+                }
+                return Ok(());
+            }
+            Admitted::OverBudget { committed } => {
+                budget_reached(world, item, committed, admission.batch.as_ref()).await?;
+                if let Admitted::Done { .. } = ledger.park(&admission).await? {
+                    return Ok(());
+                }
+            }
+            Admitted::Known | Admitted::Sealed => {}
+        }
+    }
+    Err(PortError::Unavailable(format!(
+        "{}: too many writers at once; the upload comes again",
+        item.name
+    )))
+}
+
+/// The campaign's open round; opens the next one if there is none.
+pub(crate) async fn open_round<W: World>(world: &W, name: &CampaignName) -> PortResult<RoundId> {
+    let ledger = world.ledger();
+    for _ in 0..TRIES {
+        let number = ledger.campaign(name).await?.map_or(0, |item| item.round);
+        let newest = RoundId {
+            campaign: name.clone(),
+            number,
+        };
+        if number > 0
+            && let Some(round) = ledger.round(&newest).await?
+            && round.state == RoundState::Open
+        {
+            return Ok(newest);
+        }
+        let next = RoundId {
+            campaign: name.clone(),
+            number: number + 1,
+        };
+        ledger.open_round(&next, world.clock().now()).await?;
+    }
+    Err(PortError::Unavailable(format!(
+        "{name}: rounds open and close too fast"
+    )))
+}
+
+/// Splits new images into originals, which become a batch, and aliases of the same bytes.
+async fn admission_of<W: World>(
+    world: &W,
+    item: &CampaignItem,
+    round: RoundId,
+    images: Vec<Image>,
+) -> PortResult<Admission> {
+    let claim_content = item.campaign.dedupe == Dedupe::Content;
+    let mut originals = BTreeMap::new();
+    if claim_content {
+        let hashes: Vec<String> = images.iter().map(|image| image.sha256.clone()).collect();
+        originals = world.ledger().originals(&item.name, &hashes).await?;
+    }
+    let mut members = Vec::new();
+    let mut aliases = Vec::new();
+    for image in images {
+        match originals.get(&image.sha256) {
+            Some(original) => aliases.push(Image {
+                same_as: Some(*original),
+                ..image
+            }),
+            None => {
+                if claim_content {
+                    originals.insert(image.sha256.clone(), image.id);
+                }
+                members.push(image);
+            }
+        }
+    }
+    let at = world.clock().now();
+    let batch = (!members.is_empty()).then(|| Batch {
+        id: BatchId::of(item.name.as_str(), members.iter().map(|image| image.id)),
+        campaign: item.name.clone(),
+        round: Some(round.clone()),
+        kind: Kind::Real,
+        pool: None,
+        state: BatchState::Ready,
+        reserved: budget::cost(&item.campaign, members.len() as u64, world.crowd().fee()),
+        members,
+        created: at,
+        first_sent: None,
+        fence: 0,
+        writer: String::new(),
+        due: at,
+        attempts: 0,
+        last_error: None,
+        outcomes: Vec::new(),
+    });
+    Ok(Admission {
+        batch,
+        aliases,
+        round,
+        claim_content,
+        budget: item.campaign.budget,
+        at,
+    })
+}
+
+async fn budget_reached<W: World>(
+    world: &W,
+    item: &CampaignItem,
+    committed: rust_decimal::Decimal,
+    batch: Option<&Batch>,
+) -> PortResult<()> {
+    let budget = item.campaign.budget.unwrap_or_default();
+    let waiting = batch.map_or(0, |batch| batch.members.len());
+    let occasion = format!("{}/{budget}", item.round);
+    let problem = Problem {
+        kind: ProblemKind::BudgetReached,
+        campaign: item.name.to_string(),
+        round: None,
+        key: None,
+        message: format!(
+            "the budget of {budget} dollars is reached ({committed} are spent or reserved): {waiting} images wait, \
+             and so does what comes; raise `budget` in campaign.toml to go on"
+        ),
+    };
+    world
+        .notify()
+        .notify(&Event::problem(problem, &occasion, world.clock().now()))
+        .await
+}
+
+/// Who is rejected.
+#[derive(Clone, Debug)]
+struct Rejected {
+    key: String,
+    version: Option<String>,
+    row: Option<u64>,
+    id: ImageId,
+}
+
+impl Rejected {
+    /// An upload of which only the key is known.
+    fn key(key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            version: None,
+            row: None,
+            id: ImageId::of_object("", key, ""),
+        }
+    }
+
+    fn object(bucket: &str, meta: &ObjectMeta) -> Self {
+        let id = ImageId::of_object(bucket, &meta.key, &meta.version);
+        Self {
+            key: meta.key.clone(),
+            version: Some(meta.version.clone()),
+            row: None,
+            id,
+        }
+    }
+
+    fn image(image: &Image) -> Self {
+        Self {
+            key: image.key.clone(),
+            version: Some(image.version.clone()),
+            row: image.row,
+            id: image.id,
+        }
+    }
+
+    /// Where the record is kept. Keys that name no campaign get a folder that cannot be one.
+    fn record(&self) -> (String, String) {
+        let folder = self
+            .key
+            .split_once('/')
+            .and_then(|(folder, _)| folder.parse::<CampaignName>().ok());
+        let folder = folder.map_or_else(|| "_unsorted".to_owned(), |name| name.to_string());
+        let record = format!("{folder}/rejected/{}.json", self.id);
+        (folder, record)
+    }
+}
+
+/// Writes the `rejected/` record of an upload and tells of it. Doing so again changes nothing.
+async fn reject<W: World>(world: &W, who: &Rejected, reason: &str) -> PortResult<()> {
+    write_rejection(world, who, reason).await?;
+    let (campaign, record) = who.record();
+    let problem = Problem {
+        kind: ProblemKind::UploadRejected,
+        campaign,
+        round: None,
+        key: Some(who.key.clone()),
+        message: format!("{}: {reason} (see {record})", who.key),
+    };
+    let occasion = format!("{}/{reason}", who.id);
+    world
+        .notify()
+        .notify(&Event::problem(problem, &occasion, world.clock().now()))
+        .await
+}
+
+async fn write_rejection<W: World>(world: &W, who: &Rejected, reason: &str) -> PortResult<()> {
+    let (_, record) = who.record();
+    let body = serde_json::json!({
+        "key": who.key,
+        "version": who.version,
+        "row": who.row,
+        "image_id": who.id,
+        "reason": reason,
+    });
+    world
+        .results()
+        .put_if_absent(&record, format!("{body:#}\n").as_bytes())
+        .await
+        .map(|_| ())
+}
+
+/// Rejects the bad rows of a file: a record for each, one event for all.
+async fn reject_rows<W: World>(
+    world: &W,
+    meta: &ObjectMeta,
+    bad: &[(u64, String)],
+) -> PortResult<()> {
+    let Some((_, first)) = bad.first() else {
+        return Ok(());
+    };
+    let (bucket, key) = (world.uploads().bucket(), &meta.key);
+    for (number, reason) in bad {
+        let id = ImageId::of_row(bucket, key, &meta.version, *number);
+        let who = Rejected {
+            row: Some(*number),
+            id,
+            ..Rejected::object(bucket, meta)
+        };
+        write_rejection(world, &who, reason).await?;
+    }
+    let who = Rejected::object(bucket, meta);
+    let problem = Problem {
+        kind: ProblemKind::UploadRejected,
+        campaign: who.record().0,
+        round: None,
+        key: Some(key.clone()),
+        message: format!(
+            "{key}: {} rows cannot become tasks; the first: {first}",
+            bad.len()
+        ),
+    };
+    world
+        .notify()
+        .notify(&Event::problem(
+            problem,
+            &who.id.to_string(),
+            world.clock().now(),
+        ))
+        .await
+}
+
+/// Rejects a campaign's file that defines no campaign.
+pub(crate) async fn reject_definition<W: World>(
+    world: &W,
+    meta: &ObjectMeta,
+    reason: &str,
+) -> PortResult<()> {
+    write_rejection(
+        world,
+        &Rejected::object(world.uploads().bucket(), meta),
+        reason,
+    )
+    .await
+}

@@ -183,6 +183,14 @@ pub trait Ledger: Send + Sync {
         id: &RoundId,
         batches_done: u64,
     ) -> impl Future<Output = PortResult<Write>> + Send;
+    /// Reserves `amount` more for an unfinished round, if the campaign's committed money stays
+    /// within `budget`. Reserving twice is harmless: what is not spent is released at the close.
+    fn reserve(
+        &self,
+        id: &RoundId,
+        amount: Decimal,
+        budget: Option<Decimal>,
+    ) -> impl Future<Output = PortResult<Admitted>> + Send;
     /// `OPEN → SEALED`.
     fn seal_round(
         &self,

@@ -259,7 +259,7 @@ fn fill_words(campaign: &mut Campaign, file: &File, checker: &mut Checker<'_>, h
 }
 
 /// `; did you mean …?` with the nearest of `names`, or nothing.
-pub(super) fn nearest(name: &str, names: &[String]) -> String {
+pub(crate) fn nearest(name: &str, names: &[String]) -> String {
     names
         .iter()
         .map(|known| {
@@ -440,7 +440,7 @@ fn fill_budget(campaign: &mut Campaign, file: &File, checker: &mut Checker<'_>, 
         }
         return;
     };
-    let least = budget::cost(campaign, 1, fee);
+    let least = budget::page_cost(campaign, fee);
     let given = budget.get_ref().0;
     checker.check(
         given >= least,

@@ -13,6 +13,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub(crate) use file::nearest;
 pub use file::{TEMPLATE, parse};
 pub use toloka::TolokaFiles;
 
