@@ -298,11 +298,11 @@ function showHints(hints) {
   for (const hint of hints) {
     const task = state.tasks[hint.task_index];
     if (!task) continue;
-    task.hint.textContent = hint.message || "This answer is not right.";
+    task.hint.textContent = "Not right yet. " + (hint.message || "");
     task.hint.hidden = false;
   }
   activate(state.tasks[hints[0]?.task_index] || state.tasks[0], true);
-  notice("Some answers are not right yet. Read the hints, correct them and submit again.");
+  if (!hints.length) notice("Some answers are not right yet. Correct them and submit again.");
 }
 
 async function giveBack(way) {

@@ -88,7 +88,65 @@ fn is_loopback(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::response::Redirect;
+    use axum::routing::get;
+    use serde_json::json;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_image_is_opened_once_and_failures_are_told_by_status() {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&requests);
+        let image = get(move || async move {
+            counter.fetch_add(1, Ordering::SeqCst);
+            "pixels"
+        });
+        let elsewhere = get(|| async { Redirect::temporary("http://example.com/image") });
+        let moved = get(|| async { Redirect::temporary("/image") });
+        let routes = Router::new()
+            .route("/image", image)
+            .route("/elsewhere", elsewhere)
+            .route("/moved", moved);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+
+        let mut images = Images::new(client().unwrap());
+        let input =
+            |path: &str| json!({"image": format!("http://{address}{path}"), "note": "a headline"});
+        for (path, failures) in [
+            ("/image", &[][..]),
+            ("/missing", &[404]),
+            ("/elsewhere", &[307]),
+            ("/image", &[]),
+        ] {
+            assert_eq!(
+                images.open(input(path).as_object().unwrap()).await,
+                failures,
+                "{path}"
+            );
+        }
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+        assert!(
+            images
+                .open(input("/moved").as_object().unwrap())
+                .await
+                .is_empty()
+        );
+        assert_eq!(
+            requests.load(Ordering::SeqCst),
+            2,
+            "a redirect on this machine is followed"
+        );
+        server.abort();
+        let _stopped = server.await;
+        assert_eq!(images.open(input("/late").as_object().unwrap()).await, [0]);
+    }
 
     #[test]
     fn only_loopback_addresses_are_opened() {
