@@ -404,10 +404,17 @@ function deref(node) {
 
 class Unsupported extends Error {}
 
+/** Counts what is built for a task: references can make a small config endless. */
+function spend(task) {
+  task.nodes = (task.nodes || 0) + 1;
+  if (task.nodes > 5000) throw new Unsupported("more than a page can hold");
+}
+
 /** The value of a property: a constant, or what a data component or helper gives. */
 function value(node, task) {
   node = deref(node);
   if (node == null || typeof node !== "object" || Array.isArray(node) || !own(node, "type")) return node;
+  spend(task);
   const path = text(deref(node.path));
   switch (node.type) {
     case "data.input":
@@ -421,26 +428,24 @@ function value(node, task) {
   }
 }
 
-const LAYERS = 60;
-
-function render(node, task, depth = 0) {
-  node = deref(node);
-  const type = text(own(node, "type"));
+/** Builds a component. What cannot be built, or is broken, leaves a box that says so; the rest of the page works. */
+function render(node, task) {
+  const component = deref(node);
+  const type = text(own(component, "type"));
   try {
-    if (depth > LAYERS) throw new Unsupported("deeper than " + LAYERS + " levels");
-    const component = Object.hasOwn(COMPONENTS, type) ? COMPONENTS[type] : null;
-    if (!component) throw new Unsupported(type || "nothing");
-    return component(node, task, depth);
+    spend(task);
+    if (!Object.hasOwn(COMPONENTS, type)) throw new Unsupported(type || "without a type");
+    return COMPONENTS[type](component, task);
   } catch (error) {
-    if (!(error instanceof Unsupported)) throw error;
-    return el("p", { className: "unsupported" }, "Unsupported component: " + error.message + ". Skip this page if you cannot answer without it.");
+    const what = error instanceof Unsupported ? error.message : type + " (" + error.message + ")";
+    return el("p", { className: "unsupported" }, "Unsupported component: " + what + ". Skip this page if you cannot answer without it.");
   }
 }
 
 const COMPONENTS = {
-  "view.list": (node, task, depth) =>
+  "view.list": (node, task) =>
     el("div", { className: "list" + (value(node.direction, task) === "horizontal" ? " across" : "") },
-      ...(deref(node.items) || []).map((item) => render(item, task, depth + 1))),
+      ...(deref(node.items) || []).map((item) => render(item, task))),
   "view.text": (node, task) => labelled(node, task, el("p", { className: "text" }, text(value(node.content, task)))),
   "view.markdown": (node, task) => labelled(node, task, el("p", { className: "text" }, text(value(node.content, task)))),
   "view.image": (node, task) => labelled(node, task, picture(value(node.url, task), task)),

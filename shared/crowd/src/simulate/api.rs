@@ -60,9 +60,11 @@ impl Error {
     }
 }
 
+/// Who the worker is to the platform, and the token for its other requests.
 #[derive(Debug, Deserialize)]
-struct SignedIn {
-    token: String,
+pub(super) struct SignedIn {
+    pub(super) worker_id: String,
+    pub(super) token: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -150,12 +152,9 @@ impl Api {
         }
     }
 
-    /// Signs a worker up or in; the token for its other requests.
-    pub(super) async fn sign_in(&self, body: &Value) -> Result<String, Error> {
-        let signed: SignedIn = self
-            .call(Method::POST, "/workers", None, Some(body))
-            .await?;
-        Ok(signed.token)
+    /// Signs a worker up or in.
+    pub(super) async fn sign_in(&self, body: &Value) -> Result<SignedIn, Error> {
+        self.call(Method::POST, "/workers", None, Some(body)).await
     }
 
     pub(super) async fn pools(&self, token: &str) -> Result<Vec<Pool>, Error> {

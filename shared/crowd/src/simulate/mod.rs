@@ -205,7 +205,11 @@ impl Simulation {
         let (wait, result) = match outcome {
             Ok(wait) => (wait, Ok(())),
             Err(source) => {
-                worker.out_of_step = worker.in_hand.is_none() || source.is_about_sign_in();
+                // A reply may be lost after the platform acted on the request.
+                worker.out_of_step = worker.in_hand.is_none();
+                if source.is_about_sign_in() {
+                    (worker.token, worker.out_of_step) = (None, true);
+                }
                 (Some(RETRY_SECONDS), Err(worker.error(source)))
             }
         };
@@ -236,6 +240,13 @@ impl Simulation {
         shutdown.await;
     }
 
+    /// The platform's id of every worker and what kind of worker it is; ids are empty before the start.
+    pub fn workers(&self) -> impl Iterator<Item = (&str, Character)> {
+        self.workers
+            .iter()
+            .map(|worker| (worker.id.as_str(), worker.mind.character))
+    }
+
     /// What the crowd has done so far.
     #[must_use]
     pub const fn stats(&self) -> &Stats {
@@ -248,6 +259,8 @@ impl Simulation {
 struct Worker {
     mind: Mind,
     login: String,
+    /// The platform's id for it, known once it has signed in.
+    id: String,
     sign_in: Value,
     token: Option<String>,
     /// Whether it must ask the platform which pages it has in work: at first, and when a reply was lost.
@@ -310,6 +323,7 @@ impl Worker {
         Self {
             mind: Mind::new(config.seed, index),
             login,
+            id: String::new(),
             sign_in,
             token: None,
             out_of_step: true,
@@ -364,10 +378,17 @@ impl Floor {
         }
     }
 
-    /// Signs in and asks for the pages in work.
+    /// Signs in, if it has to, and asks for the pages in work.
     async fn report_in(&self, worker: &mut Worker) -> Result<(), RequestError> {
-        let token = self.api.sign_in(&worker.sign_in).await?;
-        let active = self.api.active(&token).await?;
+        if worker.token.is_none() {
+            let signed = self.api.sign_in(&worker.sign_in).await?;
+            worker.token = Some(signed.token);
+            worker.id = signed.worker_id;
+        }
+        let active = self
+            .api
+            .active(worker.token.as_deref().unwrap_or_default())
+            .await?;
         let in_hand = worker
             .in_hand
             .as_ref()
@@ -376,7 +397,6 @@ impl Floor {
             .into_iter()
             .filter(|assignment| Some(assignment.id.as_str()) != in_hand)
             .collect();
-        worker.token = Some(token);
         worker.out_of_step = false;
         Ok(())
     }
