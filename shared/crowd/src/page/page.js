@@ -236,6 +236,7 @@ function work(assignment, pool, fresh) {
   // A pool that was closed meanwhile is no longer listed, but its page can still be finished.
   const key = "pool:" + assignment.pool_id;
   pool ||= state.pools.find((listed) => listed.pool_id === assignment.pool_id) || JSON.parse(sessionStorage.getItem(key));
+  if (!pool && assignment.task_spec) pool = { title: "Your page in work", ...assignment };
   if (!pool) throw new Refusal(0, "This page cannot be shown any more. It goes to somebody else when its time is over.");
   sessionStorage.setItem(key, JSON.stringify(pool));
   const config = viewConfig(pool.task_spec);

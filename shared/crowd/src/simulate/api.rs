@@ -99,6 +99,9 @@ pub(super) struct Assignment {
     #[serde(default)]
     pub(super) training: bool,
     pub(super) tasks: Vec<Task>,
+    /// The project's page, where the platform shows it with the assignment; else it stands in the list of pools.
+    #[serde(default)]
+    pub(super) task_spec: Option<Value>,
 }
 
 /// One task on a page.

@@ -333,6 +333,11 @@ impl Worker {
         }
     }
 
+    /// Empty before it has signed in; the platform then asks it to.
+    fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
     fn error(&self, source: RequestError) -> Error {
         Error::Request {
             login: self.login.clone(),
@@ -403,24 +408,13 @@ impl Floor {
 
     /// Looks at the pools on offer and takes a page.
     async fn visit(&mut self, worker: &mut Worker) -> Result<Option<f64>, RequestError> {
-        let token = worker.token.clone().unwrap_or_default();
-        let mut pools = self.api.pools(&token).await?;
+        let mut pools = self.api.pools(worker.token()).await?;
         if let Some(assignment) = worker.found.pop() {
-            let offered = pools
-                .iter()
-                .find(|pool| pool.project_id == assignment.project_id);
-            let Some(pool) = offered else {
-                // Its page is no longer shown, so nobody could answer it.
-                give_back(&self.api, &token, &assignment.id, "skip").await?;
-                self.stats.skips += 1;
-                return Ok(Some(worker.mind.seconds_between(2.0, 15.0)));
-            };
-            let form = Form::of_task_spec(&pool.task_spec, &self.truth);
-            return Ok(self.begin(worker, form, assignment).await);
+            return self.go_on(worker, &pools, assignment).await;
         }
         order_by_liking(&mut pools, &mut worker.mind);
         for pool in &pools {
-            let taken = match self.api.take(&token, &pool.pool_id).await {
+            let taken = match self.api.take(worker.token(), &pool.pool_id).await {
                 Err(error) if error.is_refusal() => None,
                 taken => taken?,
             };
@@ -429,12 +423,35 @@ impl Floor {
                 return Ok(self.begin(worker, form, assignment).await);
             }
         }
-        let banned = pools.is_empty() && self.api.is_banned(&token).await?;
+        let banned = pools.is_empty() && self.api.is_banned(worker.token()).await?;
         Ok(Some(if banned {
             BANNED_SECONDS
         } else {
             worker.idle_seconds()
         }))
+    }
+
+    /// Goes on with a page that was in work before. Nobody can answer a page that is no longer shown: it is skipped.
+    async fn go_on(
+        &mut self,
+        worker: &mut Worker,
+        pools: &[Pool],
+        assignment: Assignment,
+    ) -> Result<Option<f64>, RequestError> {
+        let offered = pools
+            .iter()
+            .find(|pool| pool.project_id == assignment.project_id);
+        let task_spec = assignment
+            .task_spec
+            .as_ref()
+            .or(offered.map(|pool| &pool.task_spec));
+        if let Some(task_spec) = task_spec {
+            let form = Form::of_task_spec(task_spec, &self.truth);
+            return Ok(self.begin(worker, form, assignment).await);
+        }
+        give_back(&self.api, worker.token(), &assignment.id, "skip").await?;
+        self.stats.skips += 1;
+        Ok(worker.leave_page())
     }
 
     /// Opens a page and decides what becomes of it.
@@ -526,16 +543,15 @@ impl Floor {
         worker: &mut Worker,
         page: Page,
     ) -> Result<Option<f64>, RequestError> {
-        let token = worker.token.clone().unwrap_or_default();
         let id = &page.assignment.id;
         match page.fate {
-            Fate::Submit => return self.submit(worker, &token, page).await,
+            Fate::Submit => return self.submit(worker, page).await,
             Fate::Skip | Fate::LetExpire => {
-                give_back(&self.api, &token, id, "skip").await?;
+                give_back(&self.api, worker.token(), id, "skip").await?;
                 self.stats.skips += 1;
             }
             Fate::Exit => {
-                give_back(&self.api, &token, id, "exit").await?;
+                give_back(&self.api, worker.token(), id, "exit").await?;
                 self.stats.exits += 1;
             }
         }
@@ -545,7 +561,6 @@ impl Floor {
     async fn submit(
         &mut self,
         worker: &mut Worker,
-        token: &str,
         mut page: Page,
     ) -> Result<Option<f64>, RequestError> {
         let answer = |question: &Question| {
@@ -557,10 +572,14 @@ impl Floor {
             )
         };
         let answers = page.questions.iter().map(answer).collect();
-        let reply = match self.api.submit(token, &page.assignment.id, answers).await {
+        let reply = match self
+            .api
+            .submit(worker.token(), &page.assignment.id, answers)
+            .await
+        {
             Err(error) if error.is_refusal() => {
                 self.note_refusal(&error);
-                give_back(&self.api, token, &page.assignment.id, "skip").await?;
+                give_back(&self.api, worker.token(), &page.assignment.id, "skip").await?;
                 return Ok(worker.leave_page());
             }
             reply => reply?,
