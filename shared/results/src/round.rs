@@ -1,0 +1,204 @@
+//! The use case: a closed round becomes labels.
+//!
+//! Any number of writers may run it at once or one after another, and each may stop anywhere. A
+//! lease keeps them from working for nothing; what makes it safe is the manifest, which only the
+//! first of them puts. Until then the other files may be written again and again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quorate_core::campaign::Campaign;
+use quorate_core::event::{Event, Problem, ProblemKind};
+use quorate_core::ports::{Clock, Crowd, Ledger, Notify, Objects, Put, World, Write};
+use quorate_core::state::{Round, RoundState};
+use quorate_core::{ImageId, PortError, RoundId};
+
+use crate::error::Error;
+use crate::manifest::Manifest;
+use crate::members::{self, Members, read_object};
+use crate::report::{pictures_wanted, report};
+use crate::results::RoundResults;
+use crate::tables::files;
+use crate::tally::{Setting, Tally};
+use crate::thumbnail::thumbnail;
+
+/// How long a claimed round is left to its writer: as long as a function may run.
+pub const LEASE: Duration = Duration::from_secs(15 * 60);
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The round is not closed yet, is aggregated already, or is in somebody else's hands.
+    NothingToDo,
+    /// The results are committed and the round is aggregated.
+    Aggregated(Box<Manifest>),
+}
+
+/// Turns the answers of a closed round into committed results, tells of them, and marks the round.
+///
+/// Safe to call at any time and any number of times.
+///
+/// # Errors
+/// [`Error::NotYet`] and [`Error::Port`]: call again later. [`Error::Conflict`]: other results are
+/// committed; a problem is told, and the next call marks the round. Others need a person.
+pub async fn aggregate_round<W: World>(world: &W, round: &RoundId) -> Result<Outcome, Error> {
+    let ledger = world.ledger();
+    let item = match ledger.round(round).await? {
+        Some(item) if item.state == RoundState::Closed => item,
+        _ => return Ok(Outcome::NothingToDo),
+    };
+    // Before the claim, so that a round that has to wait for an earlier one is not held.
+    let members = members::read(world, &item).await?;
+    let now = world.clock().now();
+    let claim = ledger.claim_round(round, world.writer(), now, now.plus(LEASE));
+    let Some(item) = claim.await? else {
+        return Ok(Outcome::NothingToDo);
+    };
+    let manifest = match committed(world, round).await? {
+        Some(manifest) => manifest,
+        None => {
+            let results = tally(world, &item, members).await?;
+            commit(world, results).await?
+        }
+    };
+    // Told before it is marked: nobody looks at an aggregated round again.
+    let event = Event::round_aggregated(manifest.event(round), world.clock().now());
+    world.notify().notify(&event).await?;
+    match ledger.round_aggregated(round, item.fence).await? {
+        Write::Done => Ok(Outcome::Aggregated(Box::new(manifest))),
+        Write::Lost => Ok(Outcome::NothingToDo),
+    }
+}
+
+/// The manifest of results that are committed.
+async fn committed<W: World>(world: &W, round: &RoundId) -> Result<Option<Manifest>, Error> {
+    let key = Manifest::key(round);
+    let Some(body) = read_object(world.results(), &key).await? else {
+        return Ok(None);
+    };
+    let manifest = serde_json::from_slice(&body).map_err(|error| Error::Damaged {
+        what: key,
+        reason: format!("is not a manifest of results: {error}"),
+    })?;
+    Ok(Some(manifest))
+}
+
+/// Reads every page of the round's pool and decides.
+async fn tally<W: World>(
+    world: &W,
+    item: &Round,
+    members: Members,
+) -> Result<RoundResults, Error> {
+    let close = item.close.as_ref();
+    let setting = Setting {
+        round: item.id.clone(),
+        campaign: campaign_of(world, item).await?,
+        close_reason: close.map_or_else(String::new, |close| close.reason.clone()),
+        fee: world.crowd().fee(),
+    };
+    let mut tally = Tally::new(setting, members)?;
+    let Some(pool) = item.pool.as_ref().map(|pool| pool.id.as_str()) else {
+        return tally.finish();
+    };
+    let mut after = None;
+    loop {
+        let statuses = ["ACCEPTED", "SUBMITTED"];
+        let page = world.crowd().assignments(pool, &statuses, after.as_deref());
+        let page = page.await?;
+        for assignment in &page.items {
+            tally.add(assignment)?;
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let page = world.crowd().bans(pool, after.as_deref()).await?;
+        page.items.into_iter().for_each(|ban| tally.ban(ban));
+        after = page.next;
+        if after.is_none() {
+            return tally.finish();
+        }
+    }
+}
+
+/// The campaign as the round was worked; as it is now for a round without a pool.
+async fn campaign_of<W: World>(world: &W, item: &Round) -> Result<Campaign, Error> {
+    if let Some(pool) = &item.pool {
+        return Ok(pool.campaign.clone());
+    }
+    let name = &item.id.campaign;
+    let campaign = world.ledger().campaign(name).await?;
+    campaign
+        .map(|item| item.campaign)
+        .ok_or_else(|| Error::Damaged {
+            what: format!("campaign {name}"),
+            reason: "is gone, although it has a round".to_owned(),
+        })
+}
+
+/// Writes the files, then the manifest: from then on they are the round's results.
+async fn commit<W: World>(world: &W, results: RoundResults) -> Result<Manifest, Error> {
+    let round = results.round.clone();
+    let pictures = pictures(world, &results).await?;
+    let page = report(&results, &pictures)?;
+    let manifest = Manifest::of(&results);
+    let files = files(results, page)?;
+    let manifest = manifest.with_files(&files);
+    let key = Manifest::key(&round);
+    for file in &files {
+        // A writer that was overtaken must not write over what is committed.
+        if world.results().head(&key).await?.is_some() {
+            break;
+        }
+        let key = format!("{}{}", round.results_prefix(), file.name);
+        world.results().put(&key, &file.body).await?;
+    }
+    let body = manifest.to_json()?;
+    match world.results().put_if_absent(&key, &body).await? {
+        Put::Created => Ok(manifest),
+        Put::Existed if read_object(world.results(), &key).await?.as_ref() == Some(&body) => {
+            Ok(manifest)
+        }
+        Put::Existed => Err(conflict(world, &round, key).await?),
+    }
+}
+
+/// Tells that other results are committed than these.
+async fn conflict<W: World>(world: &W, round: &RoundId, manifest: String) -> Result<Error, Error> {
+    let error = Error::Conflict { manifest };
+    let problem = Problem {
+        kind: ProblemKind::Stuck,
+        campaign: round.campaign.to_string(),
+        round: Some(round.number),
+        key: Some(Manifest::key(round)),
+        message: error.to_string(),
+    };
+    let event = Event::problem(problem, &round.to_string(), world.clock().now());
+    world.notify().notify(&event).await?;
+    Ok(error)
+}
+
+/// Thumbnails for the report. A picture that is gone, forbidden or broken has none.
+async fn pictures<W: World>(
+    world: &W,
+    results: &RoundResults,
+) -> Result<BTreeMap<ImageId, Vec<u8>>, Error> {
+    let limit = results.campaign.images.max_megabytes.saturating_mul(1_000_000);
+    let mut pictures = BTreeMap::new();
+    for image in pictures_wanted(results) {
+        let bytes = match world.uploads().get(&image.key, &image.version, limit).await {
+            Ok(bytes) => bytes,
+            Err(PortError::Refused(reason)) => {
+                tracing::warn!(image = %image.id, reason, "no picture in the report");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(small) = bytes.as_deref().and_then(thumbnail) {
+            pictures.insert(image.id, small);
+        }
+    }
+    Ok(pictures)
+}
