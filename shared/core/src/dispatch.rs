@@ -116,9 +116,9 @@ async fn send<W: World>(world: &W, batch: &Batch, pool: &str) -> PortResult<Opti
     {
         return Ok(Some(outcomes));
     }
-    crowd
-        .submit(pool, operation, &tasks(world.links(), &item, batch))
-        .await?;
+    let tasks = tasks(world.links(), &item, batch);
+    let answer_field = &item.campaign.answer_field;
+    crowd.submit(pool, answer_field, operation, &tasks).await?;
     match crowd.operation(operation).await? {
         OperationStatus::Running => Ok(None),
         OperationStatus::Unknown => Err(PortError::Unavailable(format!(

@@ -469,9 +469,11 @@ pub trait Crowd: Send + Sync {
     /// How a pool stands.
     fn pool(&self, pool: &str) -> impl Future<Output = PortResult<PoolStatus>> + Send;
     /// Asks for tasks under an operation id; invalid ones are skipped and told of in the log.
+    /// Known answers belong to `answer_field`.
     fn submit(
         &self,
         pool: &str,
+        answer_field: &str,
         operation: OperationId,
         tasks: &[NewTask],
     ) -> impl Future<Output = PortResult<Submitted>> + Send;
@@ -491,10 +493,12 @@ pub trait Crowd: Send + Sync {
         pool: &str,
         after: Option<&str>,
     ) -> impl Future<Output = PortResult<Page<(ImageId, String)>>> + Send;
-    /// A page of a pool's assignments with one of these statuses, in order of their ids.
+    /// A page of a pool's assignments with one of these statuses, in order of their ids; labels
+    /// are read from `answer_field`.
     fn assignments(
         &self,
         pool: &str,
+        answer_field: &str,
         statuses: &[&str],
         after: Option<&str>,
     ) -> impl Future<Output = PortResult<Page<Assignment>>> + Send;

@@ -221,7 +221,7 @@ async fn close_if_done<W: World>(world: &W, round: &Round) -> PortResult<()> {
     }
     let working = world
         .crowd()
-        .assignments(&pool.id, &["ACTIVE"], None)
+        .assignments(&pool.id, &pool.campaign.answer_field, &["ACTIVE"], None)
         .await?;
     if !working.items.is_empty() {
         return Ok(());
