@@ -43,6 +43,11 @@ pub enum Subject {
         /// What stands before the text.
         prefix: Option<String>,
     },
+    /// Texts in several input fields, one below the other, each under its field's name.
+    Texts {
+        /// The input fields, in order.
+        fields: Vec<String>,
+    },
 }
 
 impl Subject {
@@ -64,15 +69,34 @@ impl Subject {
         }
     }
 
-    fn field(&self) -> (&str, FieldType) {
-        match self {
-            Self::Image { field, .. } => (field, FieldType::Url),
-            Self::Text { field, .. } => (field, FieldType::String),
+    /// Texts in several input fields.
+    pub fn texts<S: Into<String>>(fields: impl IntoIterator<Item = S>) -> Self {
+        Self::Texts {
+            fields: fields.into_iter().map(Into::into).collect(),
         }
     }
 
-    fn view(&self) -> Value {
+    fn fields(&self) -> (Vec<&str>, FieldType) {
         match self {
+            Self::Image { field, .. } => (vec![field], FieldType::Url),
+            Self::Text { field, .. } => (vec![field], FieldType::String),
+            Self::Texts { fields } => (
+                fields.iter().map(String::as_str).collect(),
+                FieldType::String,
+            ),
+        }
+    }
+
+    /// What the page shows, one component below the other.
+    fn views(&self) -> Vec<Value> {
+        match self {
+            Self::Texts { fields } => fields
+                .iter()
+                .map(|field| {
+                    let text = json!({ "type": "data.input", "path": field });
+                    json!({ "type": "view.text", "label": field, "content": text })
+                })
+                .collect(),
             Self::Image {
                 field,
                 ratio,
@@ -90,7 +114,7 @@ impl Subject {
                     rotatable.then_some(Value::Bool(true)),
                 );
                 set(&mut view, "maxWidth", max_width.map(Value::from));
-                view
+                vec![view]
             }
             Self::Text { field, prefix } => {
                 let text = json!({ "type": "data.input", "path": field });
@@ -98,7 +122,7 @@ impl Subject {
                     Some(prefix) => json!({ "type": "helper.join", "items": [prefix, text] }),
                     None => text,
                 };
-                json!({ "type": "view.text", "content": content })
+                vec![json!({ "type": "view.text", "content": content })]
             }
         }
     }
@@ -189,14 +213,17 @@ impl Classification {
             allowed_values,
             ..FieldSpec::default()
         };
-        let (input, kind) = self.subject.field();
+        let (inputs, kind) = self.subject.fields();
         let labels = self
             .labels
             .iter()
             .map(|(value, _)| Value::from(value.as_str()))
             .collect();
         TaskSpec {
-            input_spec: BTreeMap::from([(input.to_owned(), field(kind, None))]),
+            input_spec: inputs
+                .into_iter()
+                .map(|input| (input.to_owned(), field(kind.clone(), None)))
+                .collect(),
             output_spec: BTreeMap::from([(
                 self.output.clone(),
                 field(FieldType::String, Some(labels)),
@@ -216,8 +243,10 @@ impl Classification {
         if self.hotkeys && !self.labels.is_empty() {
             plugins.push(self.hotkeys_plugin());
         }
+        let mut items = self.subject.views();
+        items.push(self.labels_field());
         let config = json!({
-            "view": { "type": "view.list", "items": [self.subject.view(), self.labels_field()] },
+            "view": { "type": "view.list", "items": items },
             "plugins": plugins,
         });
         ViewSpec {
