@@ -1,1 +1,3 @@
 //! Everything on one machine: the quorate command.
+
+pub mod ledger;
