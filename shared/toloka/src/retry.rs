@@ -115,7 +115,7 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
         // 32 bits are plenty and exact in a double.
-        f64::from(u32::try_from(z >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+        f64::from(u32::try_from(z >> 32).unwrap_or_default()) / 4_294_967_296.0
     }
 }
 

@@ -211,7 +211,7 @@ impl Client {
     }
 
     /// An asynchronous creation, repeatable because the platform knows its id again.
-    pub(super) async fn create<T: Serialize>(
+    pub(super) async fn create<T: Serialize + Sync>(
         &self,
         path: [&str; 2],
         items: &[T],

@@ -12,9 +12,9 @@ use super::{Values, open_enum::open_enum};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Filter {
     /// All parts must hold; true without parts.
-    And(Vec<Filter>),
+    And(Vec<Self>),
     /// One part must hold; false without parts.
-    Or(Vec<Filter>),
+    Or(Vec<Self>),
     /// One fact about the worker.
     Condition(FilterCondition),
 }

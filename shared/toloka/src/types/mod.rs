@@ -1,7 +1,7 @@
 //! Toloka's wire types, shared by the client and by servers that speak the same API.
 //!
 //! Field names and meanings follow the API reference (<https://toloka.ai/docs/api/api-reference/>,
-//! also published as OpenAPI in <https://github.com/Toloka/docs>). Four rules hold everywhere:
+//! also published in <https://github.com/Toloka/docs>). Four rules hold everywhere:
 //!
 //! * **Nothing is lost.** A struct keeps fields that it does not know in `other`, an enum keeps a
 //!   value that it does not know in `Unknown`, and both are written back as they came.

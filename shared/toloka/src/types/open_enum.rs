@@ -15,9 +15,6 @@ macro_rules! open_enum {
         }
 
         impl $name {
-            /// Every known value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
             /// The value on the wire.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -30,7 +27,6 @@ macro_rules! open_enum {
 
         impl Default for $name {
             fn default() -> Self {
-                // `ALL` is never empty: the macro asks for one variant or more.
                 open_enum!(@first $($variant)+)
             }
         }

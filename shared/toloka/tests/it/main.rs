@@ -1,0 +1,17 @@
+//! Tests of the wire types and the client: recorded exchanges of toloka-kit, and a scripted server
+//! on loopback.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod client;
+mod compare;
+mod data;
+mod failures;
+mod page;
+mod server;
+mod stream;
+mod wire;
