@@ -1,1 +1,39 @@
 //! Answers in, labels out: deterministic label aggregation.
+//!
+//! A crowd gives several *answers* to every *task*; this crate turns them into one *label* a task, with a
+//! probability for every label and a skill for every worker. It reads, computes and writes; it knows no network,
+//! no clock and no random numbers, and everything is summed in the order of sorted ids, so the same answers give
+//! the same bytes whatever order they came in.
+//!
+//! ```
+//! use quorate_aggregate::{Answers, DawidSkene, Format, dawid_skene, majority_vote};
+//!
+//! let csv = "task,worker,label\n1.jpg,ann,cat\n1.jpg,bob,cat\n1.jpg,eve,dog\n2.jpg,ann,dog\n2.jpg,bob,dog\n";
+//! let answers = Answers::read(csv.as_bytes(), Format::Csv)?;
+//! let labels = dawid_skene(&answers, &DawidSkene::default())?;
+//! assert_eq!(labels.label(0), Some("cat"));
+//! assert_eq!(majority_vote(&answers).confidence(0), Some(2.0 / 3.0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Which method
+//!
+//! [`majority_vote`] needs nothing and explains itself. [`dawid_skene`] learns how each worker errs and weighs
+//! answers accordingly; its default mode is made for small crowds, see the [`DawidSkene`] type for what was measured.
+//!
+//! Every method is one file that takes [`Answers`] and gives an [`Aggregated`].
+
+mod aggregated;
+mod answers;
+mod dawid_skene;
+mod em;
+mod gold;
+mod majority_vote;
+mod read;
+
+pub use aggregated::{Aggregated, Separator, StopReason};
+pub use answers::{Answers, AnswersBuilder, AnswersError};
+pub use dawid_skene::{DawidSkene, DawidSkeneError, Mode, Prior, dawid_skene};
+pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
+pub use majority_vote::majority_vote;
+pub use read::{BadRow, Format, HeaderError, InvalidRows, ReadError, ReadReport, RowProblem};
