@@ -11,6 +11,10 @@
 //! ("decorrelated jitter",
 //! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>). A wait longer than
 //! [`RetryPolicy::longest_wait`] is not slept out: the caller gets the error with the wait in it.
+//!
+//! A call that gives up after several tries ends with the last error, unless that one had no effect
+//! and an earlier one may have had: then with the earlier one, so that
+//! [`Error::may_have_had_effect`] speaks of the whole call.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -61,6 +65,8 @@ pub(crate) struct Retries<'a> {
     random: &'a Random,
     tries: u32,
     previous: Duration,
+    /// The last try whose effect is unknown.
+    uncertain: Option<Error>,
 }
 
 impl<'a> Retries<'a> {
@@ -70,22 +76,45 @@ impl<'a> Retries<'a> {
             random,
             tries: 1,
             previous: policy.base,
+            uncertain: None,
         }
     }
 
-    /// How long to wait before the request is sent again; `None` to give up.
-    pub(crate) fn next_wait(&mut self, error: &Error, repeatable: bool) -> Option<Duration> {
+    /// How long to wait before the request is sent again.
+    ///
+    /// # Errors
+    /// The error of the whole call when it is not sent again.
+    pub(crate) fn next_wait(&mut self, error: Error, repeatable: bool) -> Result<Duration, Error> {
         let safe = repeatable || !error.may_have_had_effect();
         if !error.is_retryable() || !safe || self.tries >= self.policy.max_tries {
-            return None;
+            return Err(self.outcome(error));
         }
-        self.tries += 1;
-        match error {
+        let wait = match &error {
             Error::RateLimited {
                 retry_after: Some(wait),
                 ..
-            } => (*wait <= self.policy.longest_wait).then_some(*wait),
-            _ => Some(self.jitter()),
+            } if *wait > self.policy.longest_wait => {
+                return Err(self.outcome(error));
+            }
+            Error::RateLimited {
+                retry_after: Some(wait),
+                ..
+            } => *wait,
+            _ => self.jitter(),
+        };
+        self.tries += 1;
+        if error.may_have_had_effect() {
+            self.uncertain = Some(error);
+        }
+        Ok(wait)
+    }
+
+    /// When the last try had no effect but an earlier one may have had, the earlier one tells the
+    /// truth about the call.
+    fn outcome(&mut self, last: Error) -> Error {
+        match self.uncertain.take() {
+            Some(earlier) if last.is_retryable() && !last.may_have_had_effect() => earlier,
+            _ => last,
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Request {
     /// Below `/api`, not encoded.
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
-    body: Option<Vec<u8>>,
+    body: Option<Bytes>,
     repeatable: bool,
 }
 
@@ -64,7 +64,7 @@ impl Request {
     pub(super) fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Result<Self, Error> {
         let bytes = serde_json::to_vec(body)
             .map_err(|error| Error::Usage(format!("cannot write the request as JSON: {error}")))?;
-        self.body = Some(bytes);
+        self.body = Some(bytes.into());
         Ok(self)
     }
 
@@ -193,17 +193,15 @@ impl Client {
         ))
     }
 
-    /// Waits before the next try, or gives the error back.
+    /// Waits before the next try, or tells how the call ended.
     async fn pause(
         &self,
         retries: &mut Retries<'_>,
         request: &Request,
         error: Error,
     ) -> Result<(), Error> {
-        let Some(wait) = retries.next_wait(&error, request.repeatable) else {
-            return Err(error);
-        };
-        tracing::debug!(%error, ?wait, "the request will be sent again");
+        tracing::debug!(%error, "a try failed");
+        let wait = retries.next_wait(error, request.repeatable)?;
         self.sleep(wait).await;
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! Field names and meanings follow the API reference (<https://toloka.ai/docs/api/api-reference/>,
 //! also published in <https://github.com/Toloka/docs>). Four rules hold everywhere:
 //!
-//! * **Nothing is lost.** A struct keeps fields that it does not know in `other`, an enum keeps a
+//! * **Nothing is lost.** An object keeps fields that it does not know in `other`, an enum keeps a
 //!   value that it does not know in `Unknown`, and both are written back as they came.
 //! * **Absent is `None`.** An optional field that is absent or `null` reads as `None` and is not
 //!   written. A required string that is absent or `null` reads as the empty string and is not

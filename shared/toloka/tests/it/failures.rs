@@ -79,6 +79,28 @@ async fn a_refused_call_had_no_effect_and_is_always_sent_again() {
 }
 
 #[tokio::test]
+async fn an_earlier_try_of_unknown_effect_is_not_forgotten() {
+    let minute = json!({ "code": "TOO_MANY_REQUESTS", "payload": { "interval": "MIN" } });
+    for last in [
+        vec![error(429, ""), error(429, "")],
+        vec![Reply::json(429, &minute)],
+    ] {
+        let server = Server::start([vec![error(504, "")], last].concat()).await;
+        let (client, _) = server.retrying_client();
+        let failed = call(&client, "create tasks").await.unwrap_err();
+        assert!(failed.may_have_had_effect(), "{failed:?}");
+    }
+    // The platform's word on what it did before is better than our doubt.
+    let server = Server::start([error(504, ""), error(409, codes::OPERATION_ALREADY_EXISTS)]).await;
+    let (client, _) = server.retrying_client();
+    let failed = call(&client, "create tasks").await.unwrap_err();
+    assert!(
+        matches!(failed, Error::OperationAlreadyExists(_)),
+        "{failed:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_retry_may_succeed_and_sends_the_same_again() {
     let created = Reply::text(
         202,

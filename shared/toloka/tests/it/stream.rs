@@ -120,6 +120,30 @@ async fn the_table_of_answers_is_read_row_by_row() {
 }
 
 #[tokio::test]
+async fn a_table_may_be_empty_or_begin_with_a_byte_order_mark() {
+    let server = Server::start([
+        Reply::text(200, ""),
+        Reply::text(200, "INPUT:image\tOUTPUT:result\n"),
+        Reply::text(200, "\u{feff}INPUT:image\r\na.jpg\r\n"),
+    ])
+    .await;
+    for (columns, images) in [(0, vec![]), (2, vec![]), (1, vec!["a.jpg"])] {
+        let table = server
+            .client()
+            .assignments_tsv("1", &TsvQuery::default())
+            .await
+            .unwrap();
+        assert_eq!(table.columns().len(), columns);
+        let rows: Vec<_> = table.into_stream().try_collect().await.unwrap();
+        let found: Vec<_> = rows
+            .iter()
+            .map(|row| row.get("INPUT:image").unwrap())
+            .collect();
+        assert_eq!(found, images);
+    }
+}
+
+#[tokio::test]
 async fn a_table_that_is_not_one_tells_the_row() {
     let server = Server::start([
         Reply::text(200, "a\tb\n1\t2\n3\n"),

@@ -288,6 +288,57 @@ fn a_filter_that_says_two_things_is_refused() {
     }
 }
 
+#[test]
+fn the_log_of_a_creation_tells_what_became_of_each_item() {
+    let log = json!([
+        { "type": "TASK_CREATE", "success": true, "input": { "pool_id": "1", "__item_idx": "7" },
+          "output": { "task_id": "0001--a" } },
+        { "type": "TASK_VALIDATE", "success": false, "input": { "__item_idx": "8" },
+          "output": { "overlap": { "code": "VALUE_REQUIRED", "message": "Value must be present" } } },
+        { "type": "POOL_OPEN", "success": false, "input": {}, "output": {} },
+    ]);
+    let log: Vec<OperationLogItem> = serde_json::from_value(log).unwrap();
+    let told: Vec<_> = log
+        .iter()
+        .map(|item| (item.item_index(), item.task_id()))
+        .collect();
+    assert_eq!(
+        told,
+        [(Some(7), Some("0001--a")), (Some(8), None), (None, None)]
+    );
+
+    let mut task = Task {
+        pool_id: "1".into(),
+        ..Task::default()
+    };
+    task.set_item_index(7);
+    let sent = serde_json::to_value(&task).unwrap();
+    assert_eq!(
+        sent,
+        json!({ "pool_id": "1", "input_values": {}, "__item_idx": "7" })
+    );
+}
+
+#[test]
+fn statistics_are_numbers_in_either_form() {
+    let request = AnalyticsRequest::pool(AnalyticsName::CompletionPercentage, "1");
+    let results = json!({ "value": [
+        { "request": request, "result": { "type": "NORMAL", "value": 42.5, "infinite": false } },
+        { "request": request, "result": 75 },
+    ] });
+    let operation = Operation {
+        details: Some(results),
+        ..Operation::default()
+    };
+    let numbers: Vec<_> = operation
+        .analytics()
+        .unwrap()
+        .iter()
+        .map(AnalyticsResult::number)
+        .collect();
+    assert_eq!(numbers, [Some(42.5), Some(75.0)]);
+}
+
 /// Any tree of filters.
 fn any_filter() -> impl Strategy<Value = Filter> {
     let fact =
