@@ -68,7 +68,7 @@ impl AnswersCsv {
         for line in lines {
             let correct = line.golden.as_ref().map(|known| known == line.label);
             self.writer.write_record([
-                &line.task,
+                line.task.as_str(),
                 &page.worker,
                 line.label,
                 &line.image,
@@ -95,9 +95,7 @@ impl AnswersCsv {
             .map_err(csv::IntoInnerError::into_error)?;
         let mut head = csv::Writer::from_writer(Vec::new());
         head.write_record(HEADER)?;
-        let mut file = head
-            .into_inner()
-            .map_err(csv::IntoInnerError::into_error)?;
+        let mut file = head.into_inner().map_err(csv::IntoInnerError::into_error)?;
         file.reserve_exact(body.len());
         for lines in self.pages.into_values() {
             file.extend_from_slice(body.get(lines).unwrap_or_default());

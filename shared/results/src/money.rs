@@ -30,7 +30,10 @@ mod tests {
     #[test]
     fn a_page_costs_its_reward_and_the_fee() {
         let reward = Decimal::new(5, 2);
-        assert_eq!(dollars(page_micros(reward, Decimal::new(2, 1))).to_string(), "0.06");
+        assert_eq!(
+            dollars(page_micros(reward, Decimal::new(2, 1))).to_string(),
+            "0.06"
+        );
     }
 
     #[test]

@@ -229,7 +229,11 @@ impl<'a> Page<'a> {
             matrices: matrices(results),
             workers: worker_rows(results),
             more_workers: results.workers.len().saturating_sub(ROWS),
-            banned_workers: results.workers.iter().filter(|w| !w.bans.is_empty()).count(),
+            banned_workers: results
+                .workers
+                .iter()
+                .filter(|w| !w.bans.is_empty())
+                .count(),
             more_unlabelled: unlabelled.len().saturating_sub(ROWS),
             unlabelled: unlabelled.iter().take(ROWS).map(reason).collect(),
             how: how(results),
@@ -308,7 +312,11 @@ fn tiles(results: &RoundResults) -> Vec<Tile> {
         tile(
             "right on control tasks",
             percent_or_dash(golden.accuracy()),
-            format!("{} of {} answers", grouped(golden.right), grouped(golden.answers)),
+            format!(
+                "{} of {} answers",
+                grouped(golden.right),
+                grouped(golden.answers)
+            ),
         ),
         tile(
             "answers",
@@ -319,7 +327,11 @@ fn tiles(results: &RoundResults) -> Vec<Tile> {
             "workers",
             grouped(results.workers.len() as u64),
             counted(
-                results.workers.iter().filter(|w| !w.bans.is_empty()).count() as u64,
+                results
+                    .workers
+                    .iter()
+                    .filter(|w| !w.bans.is_empty())
+                    .count() as u64,
                 "was banned",
                 "were banned",
             ),
@@ -341,7 +353,10 @@ fn hue_of(campaign: &Campaign, label: &str) -> usize {
 /// How many images have each label.
 fn classes(results: &RoundResults) -> Vec<Bar<'_>> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    let labels = results.images.iter().filter_map(|i| i.decision.label.as_deref());
+    let labels = results
+        .images
+        .iter()
+        .filter_map(|i| i.decision.label.as_deref());
     labels.for_each(|label| *counts.entry(label).or_default() += 1);
     let all = counts.values().sum();
     let bar = |label: &'_ String| counts.get(label.as_str()).copied().unwrap_or_default();
@@ -400,7 +415,9 @@ fn fields(image: &Image) -> Vec<(&str, String)> {
         None => text.clone(),
     };
     let fields = fields.iter();
-    fields.map(|(name, text)| (name.as_str(), shorten(text))).collect()
+    fields
+        .map(|(name, text)| (name.as_str(), shorten(text)))
+        .collect()
 }
 
 fn matrix_row((row, cells): (usize, &Vec<f64>), text: fn(f64, f64) -> String) -> Vec<Cell> {
@@ -434,7 +451,13 @@ fn matrices(results: &RoundResults) -> Vec<Matrix<'_>> {
             "On control tasks",
             "Known answer in rows, given answer in columns: how often.",
             &results.golden.confusion,
-            |count, _| if count > 0.0 { count.to_string() } else { String::new() },
+            |count, _| {
+                if count > 0.0 {
+                    count.to_string()
+                } else {
+                    String::new()
+                }
+            },
         ));
     }
     if let Some(confusion) = &results.model.confusion {
@@ -480,7 +503,11 @@ fn how(results: &RoundResults) -> Vec<(&'static str, String)> {
         Method::DawidSkene => format!(
             "Dawid-Skene: how each worker errs is estimated together with the labels, so a \
              careful worker weighs more. {} after {}.",
-            if model.converged { "Converged" } else { "Stopped" },
+            if model.converged {
+                "Converged"
+            } else {
+                "Stopped"
+            },
             counted(model.iterations as u64, "iteration", "iterations"),
         ),
     };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use quorate_core::RoundId;
 use quorate_core::campaign::{Campaign, Method};
 use quorate_core::ports::Ban;
 use quorate_core::state::Image;
-use quorate_core::RoundId;
 use rust_decimal::Decimal;
 
 /// What was decided about an image.
@@ -167,14 +167,19 @@ impl RoundResults {
     #[must_use]
     pub fn labelled(&self) -> usize {
         let labels = self.images.iter();
-        labels.filter(|image| image.decision.label.is_some()).count()
+        labels
+            .filter(|image| image.decision.label.is_some())
+            .count()
     }
 
     /// Among the images with a label that are not aliases, the share whose label is the
     /// majority's.
     #[must_use]
     pub fn majority_agreement(&self) -> Option<f64> {
-        let own = self.images.iter().filter(|image| image.image.same_as.is_none());
+        let own = self
+            .images
+            .iter()
+            .filter(|image| image.image.same_as.is_none());
         let (mut same, mut all) = (0, 0);
         for decision in own.map(|image| &image.decision) {
             all += u64::from(decision.label.is_some());

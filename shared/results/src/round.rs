@@ -84,11 +84,7 @@ async fn committed<W: World>(world: &W, round: &RoundId) -> Result<Option<Manife
 }
 
 /// Reads every page of the round's pool and decides.
-async fn tally<W: World>(
-    world: &W,
-    item: &Round,
-    members: Members,
-) -> Result<RoundResults, Error> {
+async fn tally<W: World>(world: &W, item: &Round, members: Members) -> Result<RoundResults, Error> {
     let close = item.close.as_ref();
     let setting = Setting {
         round: item.id.clone(),
@@ -97,14 +93,17 @@ async fn tally<W: World>(
         fee: world.crowd().fee(),
     };
     let mut tally = Tally::new(setting, members)?;
-    let Some(pool) = item.pool.as_ref().map(|pool| pool.id.as_str()) else {
+    let Some(pool) = &item.pool else {
         return tally.finish();
     };
+    let (id, field) = (pool.id.as_str(), pool.campaign.answer_field.as_str());
     let mut after = None;
     loop {
         let statuses = ["ACCEPTED", "SUBMITTED"];
-        let page = world.crowd().assignments(pool, &statuses, after.as_deref());
-        let page = page.await?;
+        let page = world
+            .crowd()
+            .assignments(id, field, &statuses, after.as_deref())
+            .await?;
         for assignment in &page.items {
             tally.add(assignment)?;
         }
@@ -114,7 +113,7 @@ async fn tally<W: World>(
         }
     }
     loop {
-        let page = world.crowd().bans(pool, after.as_deref()).await?;
+        let page = world.crowd().bans(id, after.as_deref()).await?;
         page.items.into_iter().for_each(|ban| tally.ban(ban));
         after = page.next;
         if after.is_none() {
@@ -185,7 +184,11 @@ async fn pictures<W: World>(
     world: &W,
     results: &RoundResults,
 ) -> Result<BTreeMap<ImageId, Vec<u8>>, Error> {
-    let limit = results.campaign.images.max_megabytes.saturating_mul(1_000_000);
+    let limit = results
+        .campaign
+        .images
+        .max_megabytes
+        .saturating_mul(1_000_000);
     let mut pictures = BTreeMap::new();
     for image in pictures_wanted(results) {
         let bytes = match world.uploads().get(&image.key, &image.version, limit).await {

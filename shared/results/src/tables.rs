@@ -107,7 +107,9 @@ fn labels_jsonl(results: &RoundResults) -> Result<Vec<u8>, Error> {
 
 /// A number, or nothing.
 fn cell(value: Option<f64>) -> String {
-    value.map(six_digits).map_or_else(String::new, |value| value.to_string())
+    value
+        .map(six_digits)
+        .map_or_else(String::new, |value| value.to_string())
 }
 
 fn labels_csv(results: &RoundResults) -> Result<Vec<u8>, Error> {
@@ -115,7 +117,14 @@ fn labels_csv(results: &RoundResults) -> Result<Vec<u8>, Error> {
     let fields = &results.campaign.fields;
     let mut table = csv::Writer::from_writer(Vec::new());
     let front = ["image", "image_id", "version", "label", "confidence"];
-    let back = ["answers", "agreement", "majority_label", "cost", "same_as", "reason"];
+    let back = [
+        "answers",
+        "agreement",
+        "majority_label",
+        "cost",
+        "same_as",
+        "reason",
+    ];
     let mut head: Vec<String> = front.map(str::to_owned).into();
     head.extend(labels.iter().map(|label| format!("votes_{label}")));
     head.extend(back.map(str::to_owned));
@@ -123,7 +132,9 @@ fn labels_csv(results: &RoundResults) -> Result<Vec<u8>, Error> {
     table.write_record(&head)?;
     for result in &results.images {
         let line = Line::new(result, labels);
-        let votes = labels.iter().map(|l| line.votes.get(l).copied().unwrap_or(0));
+        let votes = labels
+            .iter()
+            .map(|l| line.votes.get(l).copied().unwrap_or(0));
         let mut row = vec![
             line.image,
             line.image_id.to_string(),
@@ -141,7 +152,11 @@ fn labels_csv(results: &RoundResults) -> Result<Vec<u8>, Error> {
             line.reason.unwrap_or_default(),
         ]);
         let mut input = line.input;
-        row.extend(fields.iter().map(|field| input.remove(field).unwrap_or_default()));
+        row.extend(
+            fields
+                .iter()
+                .map(|field| input.remove(field).unwrap_or_default()),
+        );
         table.write_record(&row)?;
     }
     finish(table)

@@ -314,8 +314,8 @@ impl Tally {
         };
         let model = self.model(method, &settings, verdict.as_ref());
         self.rate_workers(verdict.as_ref());
+        let cost = self.costs.iter().sum::<i64>() + self.overhead;
         self.spread_overhead();
-        let cost = self.costs.iter().sum::<i64>().saturating_add(self.overhead);
         let images = self.decide(verdict.as_ref());
         Ok(RoundResults {
             images,
@@ -338,17 +338,16 @@ impl Tally {
         })
     }
 
-    /// Pages without an image of the round are paid by all images alike. Without images their
-    /// cost is in the total alone.
+    /// Pages without an image of the round are paid by the images that others were paid for, or by
+    /// all if there are none. Without images their cost is in the total alone.
     fn spread_overhead(&mut self) {
-        if self.costs.is_empty() {
-            return;
-        }
-        let shares = split(self.overhead, self.costs.len());
-        for (cost, share) in self.costs.iter_mut().zip(shares) {
+        let none_paid = self.costs.iter().all(|&cost| cost == 0);
+        let pays = |cost: &&mut i64| none_paid || **cost > 0;
+        let payers = self.costs.iter_mut().filter(|cost| pays(&cost)).count();
+        let shares = split(self.overhead, payers);
+        for (cost, share) in self.costs.iter_mut().filter(pays).zip(shares) {
             *cost += share;
         }
-        self.overhead = 0;
     }
 
     fn rate_workers(&mut self, verdict: Option<&Verdict<'_>>) {
@@ -490,7 +489,12 @@ impl<'a> Verdict<'a> {
                 Method::MajorityVote => None,
                 Method::DawidSkene => Some(dawid_skene(answers, settings)?),
             },
-            index: answers.tasks().iter().map(|task| &**task).zip(0..).collect(),
+            index: answers
+                .tasks()
+                .iter()
+                .map(|task| &**task)
+                .zip(0..)
+                .collect(),
         })
     }
 
