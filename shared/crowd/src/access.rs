@@ -1,0 +1,181 @@
+//! Who may work in a pool, and on which tasks.
+
+use quorate_toloka::types::{Decimal, PricingInterval};
+use rust_decimal::prelude::ToPrimitive;
+use serde_json::Value;
+
+use crate::{
+    error::Result,
+    filter,
+    mixer::Recipe,
+    model::{Kind, PoolRow, ProjectRow, WorkerRow},
+    store::Db,
+};
+
+/// How many pages of a project a worker may have in hand when the project does not say: enough for
+/// anybody honest, and nobody can take a whole pool away from the others.
+const MOST_ACTIVE: u32 = 50;
+
+/// Why a worker gets no page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum No {
+    PoolClosed,
+    Access,
+    TooManyActive,
+    Tasks,
+}
+
+impl No {
+    /// The reason on the wire.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::PoolClosed => "POOL_CLOSED",
+            Self::Access => "NO_ACCESS",
+            Self::TooManyActive => "TOO_MANY_ACTIVE_ASSIGNMENTS",
+            Self::Tasks => "NO_TASKS",
+        }
+    }
+}
+
+/// Why a worker may not work in a pool now, if so. Whether there are tasks is another question.
+pub(crate) fn denied(
+    db: &Db<'_>,
+    worker: &WorkerRow,
+    pool: &PoolRow,
+    project: &ProjectRow,
+) -> Result<Option<No>> {
+    if !pool.is_open() || pool.will_expire.is_some_and(|end| end <= db.now()) {
+        return Ok(Some(No::PoolClosed));
+    }
+    if is_banned(db, &worker.id, pool)? || !may_see(worker, pool) {
+        return Ok(Some(No::Access));
+    }
+    if let Some(filter) = &pool.form.filter {
+        let skill = |id: &str| skill_value(db, worker, id);
+        if !filter::passes(filter, &worker.profile, &skill)? {
+            return Ok(Some(No::Access));
+        }
+    }
+    if !passed_training(db, worker, pool)? {
+        return Ok(Some(No::Access));
+    }
+    let limit = project.form.max_active_assignments_count.unwrap_or(MOST_ACTIVE);
+    let active = db.number(
+        "SELECT count(*) FROM assignments a JOIN pools p ON p.id = a.pool
+         WHERE a.worker = ?1 AND a.status = 'ACTIVE' AND p.project = ?2",
+        (worker.n, project.id),
+    )?;
+    Ok((active >= i64::from(limit)).then_some(No::TooManyActive))
+}
+
+/// Whether a ban keeps a worker out of a pool now.
+pub(crate) fn is_banned(db: &Db<'_>, user: &str, pool: &PoolRow) -> Result<bool> {
+    Ok(db.number(
+        "SELECT EXISTS (SELECT 1 FROM restrictions WHERE user = ?1
+           AND (will_expire IS NULL OR will_expire > ?5)
+           AND (scope = 'SYSTEM' OR (owner = ?2 AND (scope = 'ALL_PROJECTS'
+             OR (scope = 'PROJECT' AND project = ?3) OR (scope = 'POOL' AND pool = ?4)))))",
+        (user, &pool.owner, pool.project, pool.id, db.now()),
+    )? != 0)
+}
+
+fn may_see(worker: &WorkerRow, pool: &PoolRow) -> bool {
+    !pool.form.may_contain_adult_content.unwrap_or(false)
+        || worker.profile.get("adult_allowed").and_then(Value::as_bool) == Some(true)
+}
+
+fn skill_value(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<Option<f64>> {
+    let Ok(id) = id.parse() else {
+        return Ok(None);
+    };
+    Ok(db.skill_value(&worker.id, id)?.and_then(|value| value.to_f64()))
+}
+
+fn passed_training(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<bool> {
+    let Some(requirement) = pool.quality().and_then(|quality| quality.training_requirement.as_ref()) else {
+        return Ok(true);
+    };
+    let needed = Decimal::from(requirement.training_passing_skill_value.unwrap_or(0));
+    let Some(skill) = training_skill(db, &requirement.training_pool_id)? else {
+        return Ok(false);
+    };
+    Ok(db.skill_value(&worker.id, skill)?.is_some_and(|value| value >= needed))
+}
+
+/// The skill of a training.
+pub(crate) fn training_skill(db: &Db<'_>, training: &str) -> Result<Option<i64>> {
+    let Ok(id) = training.parse::<i64>() else {
+        return Ok(None);
+    };
+    Ok(db.find_pool(id)?.and_then(|training| training.skill))
+}
+
+/// What a worker would earn with a page of the pool now: the pool's price, or the one of the
+/// worker's skill.
+pub(crate) fn reward(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Decimal> {
+    let base = pool.form.reward_per_assignment.unwrap_or_default();
+    let Some(pricing) = &pool.form.dynamic_pricing_config else {
+        return Ok(base);
+    };
+    let skill = pricing.skill_id.as_deref().and_then(|id| id.parse().ok());
+    let value = match skill {
+        Some(skill) => db.skill_value(&worker.id, skill)?,
+        None => None,
+    };
+    let priced = |interval: &&PricingInterval| {
+        value.is_some_and(|value| {
+            value >= interval.from.unwrap_or(0).into() && value <= interval.to.unwrap_or(100).into()
+        })
+    };
+    Ok(pricing
+        .intervals
+        .iter()
+        .find(priced)
+        .and_then(|interval| interval.reward_per_assignment)
+        .unwrap_or(base))
+}
+
+/// The tasks of the worker's next page in a pool, in no order; `None` when no page can be made.
+pub(crate) fn next_page(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Option<Vec<i64>>> {
+    let recipe = Recipe::of(&pool.mixer());
+    let real = candidates(db, worker, pool, Kind::Real, recipe.real.full, recipe.in_order)?;
+    let golden = candidates(db, worker, pool, Kind::Golden, recipe.golden.full, recipe.in_order)?;
+    let training = candidates(db, worker, pool, Kind::Training, recipe.training.full, recipe.in_order)?;
+    let idle = db.now() - pool.last_added;
+    if !recipe.suffices(real.len(), golden.len(), training.len(), idle) {
+        return Ok(None);
+    }
+    Ok(Some([real, golden, training].concat()))
+}
+
+/// Up to `most` tasks that the worker may get, never one that the worker has been given before.
+fn candidates(
+    db: &Db<'_>,
+    worker: &WorkerRow,
+    pool: &PoolRow,
+    kind: Kind,
+    most: usize,
+    in_order: bool,
+) -> Result<Vec<i64>> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
+    let (index, order) = if in_order {
+        ("tasks_oldest", "n")
+    } else {
+        ("tasks_next", "issued, place")
+    };
+    let sql = format!(
+        "SELECT n FROM tasks INDEXED BY {index}
+         WHERE pool = ?1 AND kind = ?2 AND (overlap IS NULL OR issued < overlap)
+           AND (reserved IS NULL OR EXISTS (SELECT 1 FROM json_each(reserved) WHERE value = ?4))
+           AND (unavailable IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(unavailable) WHERE value = ?4))
+           AND NOT EXISTS (SELECT 1 FROM given WHERE worker = ?3 AND task = tasks.n)
+         ORDER BY {order} LIMIT ?5"
+    );
+    db.rows(
+        &sql,
+        (pool.id, kind.column(), worker.n, &worker.id, i64::try_from(most).unwrap_or(i64::MAX)),
+        |row| row.get(0),
+    )
+}

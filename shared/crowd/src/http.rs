@@ -1,0 +1,158 @@
+//! What every request has in common: who asks, the body, the parameters, the answer.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    error::{Error, Result},
+    ids,
+    list::Params,
+    model::WorkerRow,
+    platform::Platform,
+    store::Db,
+};
+
+/// The largest body that is read.
+pub(crate) const MOST_BODY_BYTES: usize = 32 * 1024 * 1024;
+
+/// What a handler returns.
+pub(crate) type Answer = Result<Response>;
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: StatusCode, body: impl Serialize) -> Response {
+    (status, Json(body)).into_response()
+}
+
+/// 200 with a JSON body.
+pub(crate) fn ok(body: impl Serialize) -> Response {
+    json(StatusCode::OK, body)
+}
+
+/// The account of the requester who asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Requester(pub(crate) String);
+
+impl FromRequestParts<Platform> for Requester {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
+        let (scheme, key) = credentials(parts)?;
+        if !scheme.eq_ignore_ascii_case("ApiKey") && !scheme.eq_ignore_ascii_case("OAuth") {
+            return Err(Error::authentication("Send `Authorization: ApiKey <key>` or `OAuth <token>`"));
+        }
+        platform
+            .settings()
+            .account(key)
+            .map(Self)
+            .ok_or_else(|| Error::authentication("No account has this key"))
+    }
+}
+
+/// A worker's token, not looked at yet.
+#[derive(Clone)]
+pub(crate) struct WorkerToken(String);
+
+impl FromRequestParts<Platform> for WorkerToken {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Platform) -> Result<Self> {
+        match credentials(parts)? {
+            (scheme, token) if scheme.eq_ignore_ascii_case("Worker") => Ok(Self(token.to_owned())),
+            _ => Err(Error::authentication("Send `Authorization: Worker <token>`; sign in for a token")),
+        }
+    }
+}
+
+impl WorkerToken {
+    /// The worker who signed in with this token.
+    pub(crate) fn worker(&self, db: &Db<'_>) -> Result<WorkerRow> {
+        let wrong = || Error::authentication("The token is not valid; sign in again");
+        let (id, _) = self.0.split_once('.').ok_or_else(wrong)?;
+        let worker = db
+            .row(&format!("{} WHERE id = ?1", WorkerRow::SELECT), [id], WorkerRow::read)?
+            .ok_or_else(wrong)?;
+        let token = ids::token(&db.settings.secret, &worker.id, &worker.salt);
+        if ids::same_secret(&token, &self.0) {
+            Ok(worker)
+        } else {
+            Err(wrong())
+        }
+    }
+}
+
+/// Scheme and secret of the `Authorization` header.
+fn credentials(parts: &Parts) -> Result<(&str, &str)> {
+    parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.trim().split_once(' '))
+        .map(|(scheme, secret)| (scheme, secret.trim()))
+        .filter(|(_, secret)| !secret.is_empty())
+        .ok_or_else(|| Error::authentication("The Authorization header is missing or empty"))
+}
+
+/// The body of a request.
+pub(crate) struct Body(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Error::too_large(format!("The body is larger than {MOST_BODY_BYTES} bytes"))
+            } else {
+                Error::body("The body could not be read")
+            }
+        })
+    }
+}
+
+impl Body {
+    /// Reads the body as JSON; an error names the field.
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        let mut json = serde_json::Deserializer::from_slice(&self.0);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            if path == "." {
+                Error::body(format!("The body is not what was expected: {}", error.inner()))
+            } else {
+                Error::field(&path, "INVALID_VALUE", error.inner().to_string())
+            }
+        })?;
+        json.end()
+            .map_err(|_| Error::body("Something follows the JSON value in the body"))?;
+        Ok(value)
+    }
+}
+
+/// The query parameters; of a repeated one the last counts.
+pub(crate) struct Query(pub(crate) Params);
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|query: axum::extract::Query<Params>| Self(query.0))
+            .map_err(|_| Error::body("The query parameters could not be read"))
+    }
+}
+
+impl Query {
+    /// A flag; false when absent.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool> {
+        match self.0.get(name).map(|value| value.to_ascii_lowercase()).as_deref() {
+            None | Some("" | "false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Error::field(name, "BOOLEAN_EXPECTED", format!("{name} must be true or false"))),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The platform as a value: open it, route requests to it, serve it.
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use tokio::net::TcpListener;
+
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+    ids, lifecycle,
+    store::{Db, OpenError, Store, Tx},
+};
+
+/// How a platform is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of the database; `None` keeps everything in memory.
+    pub data: Option<PathBuf>,
+    /// The platform's time.
+    pub clock: Clock,
+    /// Where all shuffling comes from: the same seed and the same requests give the same pages.
+    pub seed: u64,
+    /// Who may use the requester API. Empty: any key is the one local requester.
+    pub keys: Vec<RequesterKey>,
+    /// The platform's fee on every reward, as a share (0.2 is 20 %).
+    pub fee: Decimal,
+    /// Dollars that a requester starts with.
+    pub balance: Decimal,
+    /// The key that new workers must know. `None`: made once at random and kept with the data.
+    pub invite: Option<String>,
+    /// Rounds that a worker's password is stretched by (PBKDF2-HMAC-SHA256).
+    pub password_rounds: u32,
+}
+
+impl Default for Config {
+    /// In memory, on the real clock, without a fee, with a million dollars.
+    fn default() -> Self {
+        Self {
+            data: None,
+            clock: Clock::real(),
+            seed: 0,
+            keys: Vec::new(),
+            fee: Decimal::ZERO,
+            balance: Decimal::from(1_000_000),
+            invite: None,
+            password_rounds: 600_000,
+        }
+    }
+}
+
+/// A key of the requester API.
+#[derive(Clone)]
+pub struct RequesterKey {
+    /// The account; keys with the same name open the same account.
+    pub account: String,
+    /// The secret that follows `ApiKey` or `OAuth`.
+    pub key: String,
+}
+
+impl std::fmt::Debug for RequesterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequesterKey")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every request reads of the configuration.
+pub(crate) struct Settings {
+    pub(crate) seed: u64,
+    pub(crate) fee: Decimal,
+    pub(crate) balance: Decimal,
+    pub(crate) password_rounds: u32,
+    pub(crate) invite: String,
+    /// Signs the tokens of workers.
+    pub(crate) secret: String,
+    keys: Vec<RequesterKey>,
+}
+
+impl Settings {
+    /// The account that a key opens.
+    pub(crate) fn account(&self, key: &str) -> Option<String> {
+        if self.keys.is_empty() {
+            return Some(ids::account("requester", "local"));
+        }
+        // All keys are compared, so that the time does not tell which one came close.
+        let found = self.keys.iter().fold(None, |found, known| {
+            if ids::same_secret(&known.key, key) {
+                Some(known)
+            } else {
+                found
+            }
+        })?;
+        Some(ids::account("requester", &found.account))
+    }
+}
+
+/// A crowd platform. Cheap to clone; clones are the same platform.
+#[derive(Clone)]
+pub struct Platform(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    settings: Settings,
+    /// When something is due next (an expiry, a closing), in milliseconds.
+    due: AtomicI64,
+}
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Platform")
+            .field("clock", &self.0.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Platform {
+    /// Opens the platform's data, or starts empty.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or the database cannot be opened or is of another version.
+    pub fn open(config: Config) -> std::result::Result<Self, OpenError> {
+        let store = Store::open(config.data.as_deref())?;
+        config.clock.not_before(store.floor()?);
+        let invite = match config.invite {
+            Some(invite) => invite,
+            None => store.kept("invite", ids::random_secret)?,
+        };
+        let settings = Settings {
+            seed: config.seed,
+            fee: config.fee,
+            balance: config.balance,
+            password_rounds: config.password_rounds,
+            invite,
+            secret: store.kept("secret", ids::random_secret)?,
+            keys: config.keys,
+        };
+        Ok(Self(Arc::new(Inner {
+            store,
+            clock: config.clock,
+            settings,
+            due: AtomicI64::new(i64::MIN),
+        })))
+    }
+
+    /// The platform's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The key that new workers must know.
+    #[must_use]
+    pub fn invite(&self) -> &str {
+        &self.0.settings.invite
+    }
+
+    /// Does everything that is due: assignments expire or are accepted, pools close or open again,
+    /// skills lapse. Every request does this first, so it matters only while nobody asks.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn tick(&self) -> std::result::Result<(), TickError> {
+        self.catch_up().map_err(|_| TickError)
+    }
+
+    /// When something is due next, if anything is.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        match self.0.due.load(Ordering::Acquire) {
+            i64::MAX => None,
+            due => Some(crate::clock::timestamp(due)),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    fn catch_up(&self) -> Result<()> {
+        let now = self.0.clock.millis();
+        if now >= self.0.due.load(Ordering::Acquire) {
+            self.write_now(|_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Runs one request that changes the state, on this thread.
+    pub(crate) fn write_now<T>(&self, body: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
+        let inner = &*self.0;
+        let result = inner
+            .store
+            .write(&inner.settings, inner.clock.millis(), |tx| {
+                lifecycle::catch_up(tx)?;
+                let value = body(tx)?;
+                // Within the lock, so that a later request cannot be overtaken.
+                inner
+                    .due
+                    .store(lifecycle::next_due(tx)?.unwrap_or(i64::MAX), Ordering::Release);
+                Ok(value)
+            });
+        if result.is_err() {
+            // What was due is undone with the rest: look again.
+            inner.due.store(i64::MIN, Ordering::Release);
+        }
+        result
+    }
+
+    /// Runs one request that only reads, on this thread.
+    pub(crate) fn read_now<T>(&self, body: impl FnOnce(&Db<'_>) -> Result<T>) -> Result<T> {
+        self.catch_up()?;
+        let inner = &*self.0;
+        inner.store.read(&inner.settings, inner.clock.millis(), body)
+    }
+
+    /// Runs one request that changes the state.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let platform = self.clone();
+        blocking(move || platform.write_now(body)).await
+    }
+
+    /// Runs one request that only reads.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Db<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let platform = self.clone();
+        blocking(move || platform.read_now(body)).await
+    }
+}
+
+/// The database failed; the log says why.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the crowd's database failed; the log says why")]
+pub struct TickError;
+
+/// Runs work that may wait for the disk off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|panic| Err(Error::internal(panic)))
+}
+
+/// How often a running platform looks for what is due while nobody asks.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Serves `platform` on `listener` until `shutdown` completes.
+///
+/// # Errors
+///
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    platform: Platform,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let ticker = tokio::spawn(tick_on(platform.clone()));
+    let served = axum::serve(listener, platform.router())
+        .with_graceful_shutdown(shutdown)
+        .await;
+    ticker.abort();
+    served
+}
+
+async fn tick_on(platform: Platform) {
+    if platform.clock().is_manual() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(TICK).await;
+        let now = platform.clone();
+        // A failure is in the log already, and the next tick tries again.
+        drop(blocking(move || now.catch_up()).await);
+    }
+}

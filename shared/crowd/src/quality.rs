@@ -1,0 +1,473 @@
+//! Quality control at work: collects what the rules need, and does what they say.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use quorate_toloka::types::{
+    Action, ActionParameters, ActionType, CollectorType, Decimal, DurationUnit, QualityConfig,
+    RestrictionScope,
+};
+use rust_decimal::prelude::FromPrimitive;
+
+use crate::{
+    error::Result,
+    lifecycle,
+    model::{AssignmentRow, Kind, PoolRow, money},
+    rules::{self, Facts},
+    store::{Db, Tx},
+    work,
+};
+
+/// Something that a worker or reviewer did.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Submitted { assignment: String },
+    Skipped { assignment: String },
+    /// Accepted or rejected; `how` names the verdict of a person, and is `None` when accepted at once.
+    Reviewed { assignment: String, how: Option<&'static str> },
+}
+
+/// A collector in its place: whose answers in which pools it counts.
+struct Collector<'a> {
+    config: &'a QualityConfig,
+    uuid: &'a str,
+    /// Where it counts: its pool, or all pools of its project.
+    pools: Vec<i64>,
+}
+
+impl Collector<'_> {
+    fn history(&self) -> Option<u32> {
+        self.config.collector_config.parameters.as_ref().and_then(|parameters| parameters.history_size)
+    }
+}
+
+/// Who an action is about.
+struct Target<'a> {
+    pool: &'a PoolRow,
+    worker: i64,
+    assignment: &'a AssignmentRow,
+}
+
+/// Evaluates the rules of the pool and its project after `events`, and the events that follow.
+pub(crate) fn handle(tx: &Tx<'_>, events: Vec<Event>) -> Result<()> {
+    let mut queue = VecDeque::from(events);
+    while let Some(event) = queue.pop_front() {
+        let id = match &event {
+            Event::Submitted { assignment }
+            | Event::Skipped { assignment }
+            | Event::Reviewed { assignment, .. } => assignment,
+        };
+        let assignment = tx.assignment(id)?;
+        let pool = tx.pool(assignment.pool)?;
+        let project = tx.project(pool.project)?;
+        let in_pool = pool.quality().map_or(&[][..], |quality| &quality.configs);
+        for config in in_pool {
+            collect(tx, &event, config, vec![pool.id], &pool, &assignment, &mut queue)?;
+        }
+        if let Some(quality) = &project.form.quality_control
+            && !quality.configs.is_empty()
+        {
+            let pools = pools_of(tx, project.id)?;
+            for config in &quality.configs {
+                collect(tx, &event, config, pools.clone(), &pool, &assignment, &mut queue)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn pools_of(db: &Db<'_>, project: i64) -> Result<Vec<i64>> {
+    db.rows("SELECT id FROM pools WHERE project = ?1", [project], |row| row.get(0))
+}
+
+/// One collector hears of one event.
+fn collect(
+    tx: &Tx<'_>,
+    event: &Event,
+    config: &QualityConfig,
+    pools: Vec<i64>,
+    pool: &PoolRow,
+    assignment: &AssignmentRow,
+    queue: &mut VecDeque<Event>,
+) -> Result<()> {
+    use CollectorType as Type;
+    let kind = &config.collector_config.kind;
+    let concerned = match event {
+        Event::Submitted { .. } => {
+            matches!(kind, Type::GoldenSet | Type::MajorityVote | Type::AssignmentSubmitTime)
+        }
+        Event::Skipped { .. } => matches!(kind, Type::SkippedInRowAssignments),
+        Event::Reviewed { how, .. } => match kind {
+            Type::Income | Type::AnswerCount | Type::AcceptanceRate => true,
+            Type::AssignmentsAssessment => how.is_some(),
+            _ => false,
+        },
+    };
+    if !concerned {
+        return Ok(());
+    }
+    let collector = Collector {
+        config,
+        uuid: config.collector_config.uuid.as_deref().unwrap_or_default(),
+        pools,
+    };
+    let workers = if *kind == Type::MajorityVote {
+        vote(tx, &collector, pool, assignment)?
+    } else {
+        BTreeSet::from([assignment.worker])
+    };
+    for worker in workers {
+        let facts = facts(tx, &collector, worker, pool, assignment, event)?;
+        let target = Target { pool, worker, assignment };
+        for action in rules::fired(&config.rules, &facts) {
+            apply(tx, action, &collector, &target, &facts, queue)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a collector knows about a worker.
+fn facts(
+    db: &Db<'_>,
+    collector: &Collector<'_>,
+    worker: i64,
+    pool: &PoolRow,
+    assignment: &AssignmentRow,
+    event: &Event,
+) -> Result<Facts> {
+    use CollectorType as Type;
+    let pools = list(&collector.pools);
+    let limit = collector.history().map_or(-1, i64::from);
+    let count = |sql: &str| db.number(sql, (worker, &pools));
+    Ok(match collector.config.collector_config.kind {
+        Type::GoldenSet => {
+            let pools = golden_pools(db, collector, pool)?;
+            let since = db.counts_from(worker, collector.uuid)?;
+            rules::known_answers(&known_answers(db, worker, &pools, since, collector.history())?)
+        }
+        Type::MajorityVote => rules::votes(&db.rows(
+            "SELECT score FROM scores WHERE worker = ?1 AND pool IN (SELECT value FROM json_each(?2))
+               AND source = ?3 AND at > ?4 ORDER BY at DESC LIMIT ?5",
+            (worker, &pools, collector.uuid, db.counts_from(worker, collector.uuid)?, limit),
+            |row| row.get(0),
+        )?),
+        Type::AssignmentSubmitTime => {
+            let parameters = collector.config.collector_config.parameters.as_ref();
+            let threshold = parameters.and_then(|one| one.fast_submit_threshold_seconds).unwrap_or(0);
+            let taken = db.rows(
+                "SELECT submitted - created FROM assignments
+                 WHERE worker = ?1 AND pool IN (SELECT value FROM json_each(?2))
+                   AND submitted IS NOT NULL ORDER BY ended DESC LIMIT ?3",
+                (worker, &pools, limit),
+                |row| row.get(0),
+            )?;
+            rules::submit_times(&taken, threshold)
+        }
+        Type::Income => {
+            let rewards: Vec<Decimal> = db.rows(
+                "SELECT reward FROM assignments
+                 WHERE worker = ?1 AND pool IN (SELECT value FROM json_each(?2))
+                   AND status = 'ACCEPTED' AND accepted > ?3",
+                (worker, &pools, db.now() - 86_400_000),
+                |row| money(row.get_ref(0)?.as_str()?),
+            )?;
+            Facts::from([("income_sum_for_last_24_hours", work::number(rewards.iter().sum()))])
+        }
+        Type::SkippedInRowAssignments => Facts::from([(
+            "skipped_in_row_count",
+            count(
+                "SELECT count(*) FROM assignments
+                 WHERE worker = ?1 AND pool IN (SELECT value FROM json_each(?2)) AND status = 'SKIPPED'
+                   AND ended > (SELECT coalesce(max(ended), 0) FROM assignments WHERE worker = ?1
+                     AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL)",
+            )?
+            .into(),
+        )]),
+        Type::AnswerCount => Facts::from([(
+            "assignments_accepted_count",
+            count(
+                "SELECT count(*) FROM assignments WHERE worker = ?1
+                   AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED'",
+            )?
+            .into(),
+        )]),
+        Type::AcceptanceRate => rules::reviews(&db.rows(
+            "SELECT status = 'ACCEPTED' FROM assignments WHERE worker = ?1
+               AND pool IN (SELECT value FROM json_each(?2)) AND status IN ('ACCEPTED', 'REJECTED')
+               ORDER BY ended DESC LIMIT ?3",
+            (worker, &pools, limit),
+            |row| row.get(0),
+        )?),
+        Type::AssignmentsAssessment => assessment(db, assignment, event)?,
+        _ => Facts::new(),
+    })
+}
+
+/// The answers to tasks with a known solution, newest first.
+pub(crate) fn known_answers(
+    db: &Db<'_>,
+    worker: i64,
+    pools: &[i64],
+    since: i64,
+    history: Option<u32>,
+) -> Result<Vec<(Kind, f64)>> {
+    db.rows(
+        "SELECT kind, score FROM scores WHERE worker = ?1
+           AND pool IN (SELECT value FROM json_each(?2)) AND source = 'known' AND at > ?3
+         ORDER BY at DESC LIMIT ?4",
+        (worker, list(pools), since, history.map_or(-1, i64::from)),
+        |row| Ok((Kind::from_column(row.get(0)?), row.get(1)?)),
+    )
+}
+
+/// Where known answers count: collectors with a history share it with the others of the project
+/// that have one.
+fn golden_pools(db: &Db<'_>, collector: &Collector<'_>, pool: &PoolRow) -> Result<Vec<i64>> {
+    let mut pools = collector.pools.clone();
+    if collector.history().is_some() {
+        let others = db.rows(
+            &format!("{} WHERE project = ?1", PoolRow::SELECT),
+            [pool.project],
+            PoolRow::read,
+        )?;
+        let shares = |other: &&PoolRow| {
+            other.quality().is_some_and(|quality| {
+                quality.configs.iter().any(|config| {
+                    config.collector_config.kind == CollectorType::GoldenSet
+                        && config
+                            .collector_config
+                            .parameters
+                            .as_ref()
+                            .is_some_and(|parameters| parameters.history_size.is_some())
+                })
+            })
+        };
+        pools.extend(others.iter().filter(shares).map(|other| other.id));
+        pools.sort_unstable();
+        pools.dedup();
+    }
+    Ok(pools)
+}
+
+/// Facts about the suite of a reviewed assignment.
+fn assessment(db: &Db<'_>, assignment: &AssignmentRow, event: &Event) -> Result<Facts> {
+    let Event::Reviewed { how: Some(how), .. } = event else {
+        return Ok(Facts::new());
+    };
+    let count = |status: &str| {
+        db.number(
+            "SELECT count(*) FROM assignments WHERE suite = ?1 AND status = ?2",
+            (&assignment.suite, status),
+        )
+    };
+    Ok(Facts::from([
+        ("assessment_event", (*how).into()),
+        ("pending_assignments_count", count("SUBMITTED")?.into()),
+        ("accepted_assignments_count", count("ACCEPTED")?.into()),
+        ("rejected_assignments_count", count("REJECTED")?.into()),
+    ]))
+}
+
+/// Scores the real tasks of a page that have all their answers now. Returns whose score changed.
+fn vote(
+    tx: &Tx<'_>,
+    collector: &Collector<'_>,
+    pool: &PoolRow,
+    assignment: &AssignmentRow,
+) -> Result<BTreeSet<i64>> {
+    let parameters = collector.config.collector_config.parameters.as_ref();
+    let threshold = parameters.and_then(|one| one.answer_threshold).unwrap_or(1);
+    let mut scored = BTreeSet::new();
+    for (task, _) in tx.page(assignment.n)? {
+        if task.kind != Kind::Real || task.overlap.is_none_or(|overlap| task.done < overlap) {
+            continue;
+        }
+        let answers: Vec<(i64, String)> = tx.rows(
+            "SELECT s.worker, a.answer FROM answers a JOIN assignments s ON s.n = a.assignment
+             WHERE a.task = ?1 AND s.status IN ('SUBMITTED', 'ACCEPTED') ORDER BY s.ended",
+            [task.n],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let texts: Vec<&str> = answers.iter().map(|(_, answer)| answer.as_str()).collect();
+        let Some(majority) = rules::majority(&texts, threshold) else {
+            continue;
+        };
+        for (worker, answer) in &answers {
+            tx.run(
+                "INSERT OR REPLACE INTO scores (worker, pool, source, task, kind, at, score)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)",
+                (worker, pool.id, collector.uuid, task.n, tx.next(), i64::from(answer == majority)),
+            )?;
+            scored.insert(*worker);
+        }
+    }
+    Ok(scored)
+}
+
+/// Does what a rule says. A rule that names what does not exist is reported to the log: the worker
+/// whose page set it off is not to blame.
+fn apply(
+    tx: &Tx<'_>,
+    action: &Action,
+    collector: &Collector<'_>,
+    target: &Target<'_>,
+    facts: &Facts,
+    queue: &mut VecDeque<Event>,
+) -> Result<()> {
+    let none = ActionParameters::default();
+    let parameters = action.parameters.as_ref().unwrap_or(&none);
+    match action.kind {
+        ActionType::Restriction | ActionType::RestrictionV2 => {
+            restrict(tx, &action.kind, parameters, target)?;
+            if collector.config.collector_config.kind == CollectorType::GoldenSet
+                && collector.history().is_some()
+            {
+                tx.forget(target.worker, collector.uuid)?;
+            }
+        }
+        ActionType::SetSkill => {
+            set_skill(tx, parameters, target, parameters.skill_value.map(Decimal::from))?;
+        }
+        ActionType::SetSkillFromOutputField => {
+            let field = parameters.from_field.as_ref();
+            let value = field.and_then(|field| rules::output_field(facts, field.as_str()));
+            set_skill(tx, parameters, target, value.map(exact))?;
+        }
+        ActionType::ChangeOverlap => change_overlap(tx, parameters, target)?,
+        ActionType::ApproveAllAssignments => queue.extend(review_all(tx, target, true, None)?),
+        ActionType::RejectAllAssignments => {
+            let comment = parameters.public_comment.as_deref();
+            queue.extend(review_all(tx, target, false, comment)?);
+        }
+        ref other => tracing::debug!(action = %other, "this action of a quality rule does nothing here"),
+    }
+    Ok(())
+}
+
+/// A rate as an exact number: the digits that a float means.
+pub(crate) fn exact(rate: f64) -> Decimal {
+    Decimal::from_f64(rate).unwrap_or_default()
+}
+
+fn restrict(tx: &Tx<'_>, kind: &ActionType, parameters: &ActionParameters, target: &Target<'_>) -> Result<()> {
+    let minutes = if *kind == ActionType::Restriction {
+        parameters.duration_days.map(|days| i64::from(days) * 24 * 60)
+    } else {
+        let unit = match parameters.duration_unit {
+            Some(DurationUnit::Minutes) => Some(1),
+            Some(DurationUnit::Hours) => Some(60),
+            Some(DurationUnit::Days) => Some(24 * 60),
+            _ => None,
+        };
+        unit.map(|unit| unit * i64::from(parameters.duration.unwrap_or(1)))
+    };
+    let scope = parameters.scope.clone().unwrap_or(RestrictionScope::Pool);
+    let (project, pool) = match scope {
+        RestrictionScope::Pool => (0, target.pool.id),
+        RestrictionScope::Project => (target.pool.project, 0),
+        _ => (0, 0),
+    };
+    let user = tx.worker(target.worker)?.id;
+    tx.restrict(&Restriction {
+        owner: &target.pool.owner,
+        // Only the platform itself bans from everything.
+        scope: if scope == RestrictionScope::System { "ALL_PROJECTS" } else { scope.as_str() },
+        user: &user,
+        project,
+        pool,
+        comment: parameters.private_comment.as_deref(),
+        will_expire: minutes.map(|minutes| tx.now().saturating_add(minutes * 60_000)),
+    })?;
+    Ok(())
+}
+
+/// A ban to be written.
+pub(crate) struct Restriction<'a> {
+    pub(crate) owner: &'a str,
+    pub(crate) scope: &'a str,
+    pub(crate) user: &'a str,
+    /// 0 unless the scope is `PROJECT`.
+    pub(crate) project: i64,
+    /// 0 unless the scope is `POOL`.
+    pub(crate) pool: i64,
+    pub(crate) comment: Option<&'a str>,
+    /// `None` is for good.
+    pub(crate) will_expire: Option<i64>,
+}
+
+impl Tx<'_> {
+    /// Bans a worker, or extends the ban that is there; returns its id.
+    pub(crate) fn restrict(&self, ban: &Restriction<'_>) -> Result<i64> {
+        let id = crate::ids::FIRST_DECIMAL + self.next();
+        self.run(
+            "INSERT INTO restrictions (id, owner, scope, user, project, pool, comment, will_expire, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (user, owner, scope, project, pool) DO UPDATE SET
+               comment = coalesce(?7, comment),
+               will_expire = CASE WHEN will_expire IS NULL OR ?8 IS NULL THEN NULL
+                                  ELSE max(will_expire, ?8) END",
+            (id, ban.owner, ban.scope, ban.user, ban.project, ban.pool, ban.comment, ban.will_expire, self.now()),
+        )?;
+        self.number(
+            "SELECT id FROM restrictions WHERE user = ?1 AND owner = ?2 AND scope = ?3 AND project = ?4 AND pool = ?5",
+            (ban.user, ban.owner, ban.scope, ban.project, ban.pool),
+        )
+    }
+}
+
+fn set_skill(
+    tx: &Tx<'_>,
+    parameters: &ActionParameters,
+    target: &Target<'_>,
+    value: Option<Decimal>,
+) -> Result<()> {
+    let Some(value) = value else { return Ok(()) };
+    let skill = parameters.skill_id.as_deref().and_then(|id| id.parse::<i64>().ok()).unwrap_or(0);
+    let owned = tx.number(
+        "SELECT EXISTS (SELECT 1 FROM skills WHERE id = ?1 AND owner = ?2)",
+        (skill, &target.pool.owner),
+    )?;
+    if owned == 0 {
+        tracing::warn!(pool = target.pool.id, skill, "a quality rule sets a skill that does not exist");
+        return Ok(());
+    }
+    let user = tx.worker(target.worker)?.id;
+    tx.set_skill(&user, skill, value, None)
+}
+
+/// Asks more or fewer workers about the tasks of the reviewed page.
+fn change_overlap(tx: &Tx<'_>, parameters: &ActionParameters, target: &Target<'_>) -> Result<()> {
+    let delta = parameters.delta.unwrap_or(0);
+    tx.run(
+        "UPDATE tasks SET overlap = max(issued, min(30000, overlap + ?2))
+         WHERE overlap IS NOT NULL AND n IN (SELECT task FROM answers WHERE assignment = ?1)",
+        (target.assignment.n, delta),
+    )?;
+    if parameters.open_pool.unwrap_or(false) && target.pool.status == "CLOSED" {
+        lifecycle::open(tx, target.pool)
+    } else {
+        lifecycle::refresh(tx, target.pool.id)
+    }
+}
+
+/// Reviews everything of a worker in the pool that waits for it.
+fn review_all(tx: &Tx<'_>, target: &Target<'_>, accept: bool, comment: Option<&str>) -> Result<Vec<Event>> {
+    let waiting = tx.rows(
+        &format!(
+            "{} WHERE worker = ?1 AND pool = ?2 AND status = 'SUBMITTED' ORDER BY n",
+            AssignmentRow::SELECT
+        ),
+        (target.worker, target.pool.id),
+        AssignmentRow::read,
+    )?;
+    let mut events = Vec::new();
+    for row in waiting {
+        events.extend(work::review(tx, &row, accept, comment)?);
+    }
+    Ok(events)
+}
+
+/// Ids as a JSON array, for `json_each`.
+fn list(ids: &[i64]) -> String {
+    let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+    format!("[{}]", ids.join(","))
+}

@@ -1,0 +1,143 @@
+//! Projects.
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use quorate_toloka::types::{Project, QualityControl};
+use serde_json::json;
+
+use super::operations::{self, Done};
+use crate::{
+    error::{Error, FieldErrors, Result, field_error},
+    http::{Answer, Body, Query, Requester, json, ok},
+    ids,
+    list::{self, Kind, Spec, Use},
+    model::{ProjectRow, decimal_id, owned_by, project_body},
+    platform::Platform,
+    store::{Db, Tx},
+};
+
+const LIST: Spec = Spec {
+    fields: &[
+        ("id", "id", Kind::Number, Use::Order),
+        ("status", "status", Kind::Words, Use::Equal),
+        ("created", "created", Kind::Time, Use::Order),
+    ],
+    default_limit: 50,
+    max_limit: 300,
+};
+
+/// A project of `who`.
+pub(super) fn find(db: &Db<'_>, who: &str, id: &str) -> Result<ProjectRow> {
+    let project = db
+        .row(
+            &format!("{} WHERE id = ?1", ProjectRow::SELECT),
+            [decimal_id("project", id)?],
+            ProjectRow::read,
+        )?
+        .ok_or_else(|| Error::not_found("project", id))?;
+    owned_by(&project.owner, who, "project", id)?;
+    Ok(project)
+}
+
+fn check(form: &Project) -> Result<()> {
+    let mut errors = FieldErrors::new();
+    if form.public_name.trim().is_empty() {
+        errors.insert("public_name".into(), field_error("VALUE_REQUIRED", "Value must be present"));
+    }
+    if form.task_spec.is_none() {
+        errors.insert("task_spec".into(), field_error("VALUE_REQUIRED", "Value must be present"));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }
+}
+
+/// Gives every collector that has none an id of its own.
+pub(super) fn name_collectors(tx: &Tx<'_>, quality: Option<&mut QualityControl>) {
+    for config in quality.into_iter().flat_map(|quality| &mut quality.configs) {
+        let uuid = &mut config.collector_config.uuid;
+        if uuid.as_ref().is_none_or(String::is_empty) {
+            *uuid = Some(ids::uuid(tx.settings.seed, "collector", tx.next()));
+        }
+    }
+}
+
+pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body) -> Answer {
+    p.write(move |tx| {
+        let mut form: Project = body.parse()?;
+        check(&form)?;
+        name_collectors(tx, form.quality_control.as_mut());
+        let id = tx.next_decimal("projects")?;
+        tx.run(
+            "INSERT INTO projects (id, owner, status, created, body) VALUES (?1, ?2, 'ACTIVE', ?3, ?4)",
+            (id, &who.0, tx.now(), project_body(&form)?),
+        )?;
+        Ok(json(StatusCode::CREATED, tx.project(id)?.wire()))
+    })
+    .await
+}
+
+pub(super) async fn update(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+    body: Body,
+) -> Answer {
+    p.write(move |tx| {
+        let project = find(tx, &who.0, &id)?;
+        let mut form: Project = body.parse()?;
+        check(&form)?;
+        name_collectors(tx, form.quality_control.as_mut());
+        tx.run("UPDATE projects SET body = ?2 WHERE id = ?1", (project.id, project_body(&form)?))?;
+        Ok(ok(tx.project(project.id)?.wire()))
+    })
+    .await
+}
+
+pub(super) async fn read(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+    p.read(move |db| Ok(ok(find(db, &who.0, &id)?.wire()))).await
+}
+
+pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query) -> Answer {
+    p.read(move |db| {
+        let page = list::Query::parse(&LIST, &query.0)?.and("owner = ?", who.0).page(
+            db,
+            ProjectRow::SELECT,
+            |row| ProjectRow::read(row).map(ProjectRow::wire),
+        )?;
+        Ok(ok(page))
+    })
+    .await
+}
+
+pub(super) async fn archive(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+    p.write(move |tx| {
+        let project = find(tx, &who.0, &id)?;
+        if project.status == "ARCHIVED" {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+        let live = tx.number(
+            "SELECT EXISTS (SELECT 1 FROM pools WHERE project = ?1 AND status <> 'ARCHIVED')",
+            [project.id],
+        )?;
+        if live != 0 {
+            return Err(Error::conflict("UNARCHIVED_POOLS_CONFLICT", "Archive all pools of the project first"));
+        }
+        tx.run("UPDATE projects SET status = 'ARCHIVED' WHERE id = ?1", [project.id])?;
+        let operation = operations::record(
+            tx,
+            &who.0,
+            Done {
+                id: None,
+                kind: "PROJECT.ARCHIVE",
+                success: true,
+                parameters: json!({ "project_id": id }),
+                details: None,
+                log: Vec::new(),
+            },
+        )?;
+        operations::accepted(tx, &who.0, &operation)
+    })
+    .await
+}

@@ -1,0 +1,157 @@
+//! The requester's own account, bans of workers, what is known about a worker.
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use quorate_toloka::types::{RestrictionScope, UserRestriction};
+use serde_json::{Value, json};
+
+use crate::{
+    error::{Error, Result},
+    http::{Answer, Body, Query, Requester, json, ok},
+    list::{self, Kind, Spec, Use},
+    model::{RESTRICTION, WorkerRow, decimal_id, restriction as read_restriction},
+    platform::Platform,
+    quality::Restriction,
+    store::Db,
+    work,
+};
+
+use super::projects;
+
+const LIST: Spec = Spec {
+    fields: &[
+        ("id", "id", Kind::Number, Use::Order),
+        ("scope", "scope", Kind::Words, Use::Equal),
+        ("user_id", "user", Kind::Text, Use::Equal),
+        ("project_id", "project", Kind::Number, Use::Equal),
+        ("pool_id", "pool", Kind::Number, Use::Equal),
+        ("created", "created", Kind::Time, Use::Order),
+    ],
+    default_limit: 50,
+    max_limit: 500,
+};
+
+pub(super) async fn requester(State(p): State<Platform>, who: Requester) -> Answer {
+    p.read(move |db| {
+        Ok(ok(json!({
+            "id": who.0,
+            "balance": work::number(db.account(&who.0)?.balance),
+            "public_name": { "EN": "Requester" },
+        })))
+    })
+    .await
+}
+
+fn find(db: &Db<'_>, who: &str, id: &str) -> Result<UserRestriction> {
+    db.row(
+        &format!("{RESTRICTION} WHERE id = ?1 AND owner = ?2"),
+        (decimal_id("user restriction", id)?, who),
+        read_restriction,
+    )?
+    .ok_or_else(|| Error::not_found("user restriction", id))
+}
+
+pub(super) async fn restrict(State(p): State<Platform>, who: Requester, body: Body) -> Answer {
+    p.write(move |tx| {
+        let form: UserRestriction = body.parse()?;
+        let required = |value: &Option<String>, path: &str| {
+            value
+                .clone()
+                .ok_or_else(|| Error::field(path, "VALUE_REQUIRED", "Value must be present"))
+        };
+        if form.user_id.is_empty() {
+            return Err(Error::field("user_id", "VALUE_REQUIRED", "Value must be present"));
+        }
+        if form.private_comment.as_ref().is_some_and(|text| text.chars().count() > 499) {
+            let message = "A comment has at most 499 characters";
+            return Err(Error::field("private_comment", "STRING_LENGTH_GREATER_THAN_MAX", message));
+        }
+        let (project, pool) = match form.scope {
+            RestrictionScope::Pool => (0, tx.pool_of(&who.0, &required(&form.pool_id, "pool_id")?)?.id),
+            RestrictionScope::Project => {
+                (projects::find(tx, &who.0, &required(&form.project_id, "project_id")?)?.id, 0)
+            }
+            RestrictionScope::AllProjects => (0, 0),
+            RestrictionScope::System => {
+                return Err(Error::conflict("SYSTEM_SCOPE_MODIFICATION", "Only the platform bans from everything"));
+            }
+            RestrictionScope::Unknown(_) => {
+                return Err(Error::field("scope", "UNKNOWN_ENUM_VALUE", "Use POOL, PROJECT or ALL_PROJECTS"));
+            }
+        };
+        let scope = form.scope.as_str();
+        // What the requester says replaces what was there, unlike a rule, which extends it.
+        tx.run(
+            "DELETE FROM restrictions WHERE user = ?1 AND owner = ?2 AND scope = ?3 AND project = ?4 AND pool = ?5",
+            (&form.user_id, &who.0, scope, project, pool),
+        )?;
+        let id = tx.restrict(&Restriction {
+            owner: &who.0,
+            scope,
+            user: &form.user_id,
+            project,
+            pool,
+            comment: form.private_comment.as_deref(),
+            will_expire: form.will_expire.map(|time| time.as_millis()),
+        })?;
+        Ok(json(StatusCode::CREATED, find(tx, &who.0, &id.to_string())?))
+    })
+    .await
+}
+
+pub(super) async fn restriction(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
+    p.read(move |db| Ok(ok(find(db, &who.0, &id)?))).await
+}
+
+pub(super) async fn restrictions(State(p): State<Platform>, who: Requester, query: Query) -> Answer {
+    p.read(move |db| {
+        let page = list::Query::parse(&LIST, &query.0)?
+            .and("owner = ?", who.0)
+            .page(db, RESTRICTION, read_restriction)?;
+        Ok(ok(page))
+    })
+    .await
+}
+
+pub(super) async fn unrestrict(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
+    p.write(move |tx| {
+        let found = find(tx, &who.0, &id)?;
+        tx.run("DELETE FROM restrictions WHERE id = ?1", [decimal_id("user restriction", &found.id)?])?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
+}
+
+pub(super) async fn metadata(State(p): State<Platform>, _: Requester, Path(id): Path<String>) -> Answer {
+    p.read(move |db| {
+        let worker = db
+            .row(&format!("{} WHERE id = ?1", WorkerRow::SELECT), [&id], WorkerRow::read)?
+            .ok_or_else(|| Error::not_found("worker", &id))?;
+        let known = |key: &str| worker.profile.get(key).cloned().unwrap_or(Value::Null);
+        // What the platform sees, as opposed to what the worker wrote.
+        let attributes: serde_json::Map<String, Value> =
+            ["country_by_phone", "country_by_ip", "client_type", "user_agent_type", "device_category", "os_family"]
+                .iter()
+                .filter_map(|key| Some(((*key).to_owned(), worker.profile.get(*key)?.clone())))
+                .collect();
+        Ok(ok(json!({
+            "id": id,
+            "country": known("country"),
+            "languages": known("languages"),
+            "adult_allowed": known("adult_allowed"),
+            "attributes": attributes,
+        })))
+    })
+    .await
+}

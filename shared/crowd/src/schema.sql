@@ -1,0 +1,209 @@
+-- Times are milliseconds since 1970-01-01T00:00:00 UTC, money is decimal text in dollars.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- balance: what is left; held: the price of pages that workers have in hand, part of balance.
+CREATE TABLE requesters (
+    id      TEXT PRIMARY KEY,
+    balance TEXT NOT NULL,
+    held    TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE projects (
+    id      INTEGER PRIMARY KEY,
+    owner   TEXT NOT NULL,
+    status  TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    body    TEXT NOT NULL
+);
+CREATE INDEX projects_owner ON projects (owner, id);
+
+-- Trainings are pools with training = 1; skill is the training's skill.
+CREATE TABLE pools (
+    id                INTEGER PRIMARY KEY,
+    owner             TEXT NOT NULL,
+    project           INTEGER NOT NULL,
+    training          INTEGER NOT NULL,
+    status            TEXT NOT NULL,
+    last_close_reason TEXT,
+    created           INTEGER NOT NULL,
+    last_started      INTEGER,
+    last_stopped      INTEGER,
+    priority          INTEGER NOT NULL,
+    skill             INTEGER,
+    will_expire       INTEGER,
+    close_at          INTEGER,
+    reopen_at         INTEGER,
+    last_added        INTEGER NOT NULL,
+    body              TEXT NOT NULL
+);
+CREATE INDEX pools_owner ON pools (owner, training, id);
+CREATE INDEX pools_project ON pools (project);
+CREATE INDEX pools_open ON pools (status, will_expire);
+CREATE INDEX pools_close ON pools (close_at) WHERE close_at IS NOT NULL;
+CREATE INDEX pools_reopen ON pools (reopen_at) WHERE reopen_at IS NOT NULL;
+
+-- kind: 0 real, 1 control (golden), 2 training. overlap: NULL is infinite.
+-- issued: answers given out and not given back; done: answers that came in.
+-- place: where the task stands among equals when a page is made, fixed when it is created.
+CREATE TABLE tasks (
+    n           INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,
+    pool        INTEGER NOT NULL,
+    kind        INTEGER NOT NULL,
+    overlap     INTEGER,
+    issued      INTEGER NOT NULL DEFAULT 0,
+    done        INTEGER NOT NULL DEFAULT 0,
+    place       INTEGER NOT NULL,
+    reserved    TEXT,
+    unavailable TEXT,
+    created     INTEGER NOT NULL,
+    body        TEXT NOT NULL
+);
+CREATE INDEX tasks_pool ON tasks (pool, id);
+CREATE INDEX tasks_kind ON tasks (pool, kind, overlap);
+-- The next tasks of a page: fewest answers given out first, or oldest first.
+CREATE INDEX tasks_next ON tasks (pool, kind, issued, place) WHERE overlap IS NULL OR issued < overlap;
+CREATE INDEX tasks_oldest ON tasks (pool, kind, n) WHERE overlap IS NULL OR issued < overlap;
+-- What keeps a pool open.
+CREATE INDEX tasks_pending ON tasks (pool, kind) WHERE overlap IS NOT NULL AND done < overlap;
+
+-- taken: how many pages the worker took, the worker's own random sequence.
+CREATE TABLE workers (
+    n        INTEGER PRIMARY KEY,
+    id       TEXT NOT NULL UNIQUE,
+    login    TEXT NOT NULL UNIQUE,
+    salt     TEXT NOT NULL,
+    rounds   INTEGER NOT NULL,
+    password TEXT NOT NULL,
+    profile  TEXT NOT NULL,
+    taken    INTEGER NOT NULL DEFAULT 0,
+    created  INTEGER NOT NULL
+);
+
+-- deadline: when an ACTIVE one expires or a SUBMITTED one is accepted by itself.
+-- ended: the never repeating number of the event that ended the work (submit, skip, expiry).
+-- reward is what the worker gets, cost what the requester pays (with the fee), both fixed when taken.
+-- first: the solutions that were declined first, a JSON array; sent: digest of the accepted submit.
+CREATE TABLE assignments (
+    n         INTEGER PRIMARY KEY,
+    id        TEXT NOT NULL UNIQUE,
+    suite     TEXT NOT NULL,
+    pool      INTEGER NOT NULL,
+    worker    INTEGER NOT NULL,
+    status    TEXT NOT NULL,
+    reward    TEXT NOT NULL,
+    cost      TEXT NOT NULL,
+    created   INTEGER NOT NULL,
+    submitted INTEGER,
+    accepted  INTEGER,
+    rejected  INTEGER,
+    skipped   INTEGER,
+    expired   INTEGER,
+    deadline  INTEGER,
+    ended     INTEGER,
+    comment   TEXT,
+    first     TEXT,
+    sent      TEXT
+);
+CREATE INDEX assignments_pool ON assignments (pool, id);
+CREATE INDEX assignments_status ON assignments (pool, status);
+CREATE INDEX assignments_suite ON assignments (suite);
+CREATE INDEX assignments_worker ON assignments (worker, pool, ended);
+CREATE INDEX assignments_hand ON assignments (worker, status);
+CREATE INDEX assignments_due ON assignments (deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX assignments_submitted ON assignments (pool, submitted);
+
+-- The tasks of an assignment in the page's order; answer: output values once submitted.
+CREATE TABLE answers (
+    assignment INTEGER NOT NULL,
+    position   INTEGER NOT NULL,
+    task       INTEGER NOT NULL,
+    answer     TEXT,
+    PRIMARY KEY (assignment, position)
+) WITHOUT ROWID;
+CREATE INDEX answers_task ON answers (task, assignment);
+
+-- Tasks that a worker has been given: nobody gets a task twice.
+CREATE TABLE given (
+    worker INTEGER NOT NULL,
+    task   INTEGER NOT NULL,
+    PRIMARY KEY (worker, task)
+) WITHOUT ROWID;
+
+-- How right an answer was, 0 to 1. source: 'known' for known solutions (kind 1 or 2), else the
+-- majority collector that judged it (kind 0).
+CREATE TABLE scores (
+    worker INTEGER NOT NULL,
+    pool   INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    task   INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    at     INTEGER NOT NULL,
+    score  REAL NOT NULL,
+    PRIMARY KEY (worker, pool, source, task)
+) WITHOUT ROWID;
+CREATE INDEX scores_latest ON scores (worker, pool, source, at);
+
+-- From which event on a source counts for a worker (a ban clears the history).
+CREATE TABLE resets (
+    worker INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (worker, source)
+) WITHOUT ROWID;
+
+CREATE TABLE skills (
+    id       INTEGER PRIMARY KEY,
+    owner    TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    training INTEGER NOT NULL,
+    created  INTEGER NOT NULL,
+    body     TEXT NOT NULL
+);
+CREATE INDEX skills_owner ON skills (owner, name);
+
+CREATE TABLE user_skills (
+    id       INTEGER PRIMARY KEY,
+    skill    INTEGER NOT NULL,
+    owner    TEXT NOT NULL,
+    user     TEXT NOT NULL,
+    value    TEXT NOT NULL,
+    created  INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    expires  INTEGER,
+    UNIQUE (skill, user)
+);
+CREATE INDEX user_skills_owner ON user_skills (owner, id);
+CREATE INDEX user_skills_due ON user_skills (expires) WHERE expires IS NOT NULL;
+
+-- project and pool are 0 where the scope does not name one.
+CREATE TABLE restrictions (
+    id          INTEGER PRIMARY KEY,
+    owner       TEXT NOT NULL,
+    scope       TEXT NOT NULL,
+    user        TEXT NOT NULL,
+    project     INTEGER NOT NULL,
+    pool        INTEGER NOT NULL,
+    comment     TEXT,
+    will_expire INTEGER,
+    created     INTEGER NOT NULL,
+    UNIQUE (user, owner, scope, project, pool)
+);
+
+CREATE TABLE operations (
+    n          INTEGER PRIMARY KEY,
+    id         TEXT NOT NULL UNIQUE,
+    owner      TEXT NOT NULL,
+    type       TEXT NOT NULL,
+    status     TEXT NOT NULL,
+    submitted  INTEGER NOT NULL,
+    finished   INTEGER,
+    parameters TEXT NOT NULL,
+    details    TEXT,
+    log        TEXT NOT NULL
+);
+CREATE INDEX operations_owner ON operations (owner, id);

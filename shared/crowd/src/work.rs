@@ -1,0 +1,432 @@
+//! A worker's page from taking to paying: take, submit, skip, leave, expire, review.
+
+use std::collections::BTreeMap;
+
+use quorate_toloka::types::{TaskSpec, Values};
+use serde_json::{Value, json};
+
+use crate::{
+    access::{self, No},
+    error::{Error, FieldErrors, Result},
+    ids, lifecycle, mixer,
+    model::{AssignmentRow, Kind, PoolRow, TaskRow, WorkerRow},
+    quality::{self, Event},
+    rules,
+    store::{Db, Tx},
+    validate::{self, Strictness},
+};
+
+/// Days after which an unreviewed page is accepted when the pool does not say.
+const REVIEW_DAYS: u32 = 21;
+
+/// The most bytes that one submit may hold in output values.
+const MOST_OUTPUT_BYTES: usize = 4_194_304;
+
+/// What came of asking for a page.
+pub(crate) enum Taken {
+    Page(AssignmentRow),
+    Nothing(No),
+}
+
+/// What came of submitting a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Submitted {
+    /// The state of the assignment now; `ACTIVE` when training answers must be corrected.
+    pub(crate) status: String,
+    /// Position in the page and hint of every training task that is still wrong.
+    pub(crate) hints: Vec<(usize, String)>,
+}
+
+/// Gives the worker the next page of a pool.
+pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Taken> {
+    let project = tx.project(pool.project)?;
+    if let Some(no) = access::denied(tx, worker, pool, &project)? {
+        return Ok(Taken::Nothing(no));
+    }
+    let Some(mut tasks) = access::next_page(tx, worker, pool)? else {
+        return Ok(Taken::Nothing(No::Tasks));
+    };
+    let reward = access::reward(tx, worker, pool)?;
+    let cost = tx.cost(reward);
+    if !tx.hold(&pool.owner, cost)? {
+        lifecycle::close(tx, pool.id, "NOT_ENOUGH_BALANCE")?;
+        return Ok(Taken::Nothing(No::PoolClosed));
+    }
+    let shuffle = pool.mixer().shuffle_tasks_in_task_suite.unwrap_or(true);
+    mixer::arrange(&mut tasks, shuffle, tx.settings.seed, &worker.id, worker.taken);
+
+    let suite = ids::object(pool.id, tx.now(), tx.next());
+    let id = ids::object(pool.id, tx.now(), tx.next());
+    tx.run(
+        "INSERT INTO assignments (id, suite, pool, worker, status, reward, cost, created, deadline)
+         VALUES (?1, ?2, ?3, ?4, 'ACTIVE', ?5, ?6, ?7, ?8)",
+        (
+            &id,
+            &suite,
+            pool.id,
+            worker.n,
+            reward.to_string(),
+            cost.to_string(),
+            tx.now(),
+            tx.now().saturating_add(pool.max_duration_millis()),
+        ),
+    )?;
+    let assignment = tx.conn.last_insert_rowid();
+    for (position, task) in tasks.iter().enumerate() {
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        tx.run(
+            "INSERT INTO answers (assignment, position, task) VALUES (?1, ?2, ?3)",
+            (assignment, position, task),
+        )?;
+        tx.run("INSERT INTO given (worker, task) VALUES (?1, ?2)", (worker.n, task))?;
+        tx.run("UPDATE tasks SET issued = issued + 1 WHERE n = ?1", [task])?;
+    }
+    tx.run("UPDATE workers SET taken = taken + 1 WHERE n = ?1", [worker.n])?;
+    if pool.close_at.is_some() {
+        lifecycle::refresh(tx, pool.id)?;
+    }
+    Ok(Taken::Page(tx.assignment(&id)?))
+}
+
+/// An assignment of this worker.
+fn own(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<AssignmentRow> {
+    let row = db.assignment(id)?;
+    if row.worker == worker.n {
+        Ok(row)
+    } else {
+        Err(Error::not_found("assignment", id))
+    }
+}
+
+/// Refuses what is no longer in the worker's hand.
+fn must_be_active(row: &AssignmentRow) -> Result<()> {
+    match row.status.as_str() {
+        "ACTIVE" => Ok(()),
+        "EXPIRED" => Err(Error::conflict(
+            "ASSIGNMENT_EXPIRED",
+            "The time for this page is over; its tasks went back to the pool",
+        )),
+        status => Err(Error::state(format!("The page is {status}"), &["ACTIVE"])),
+    }
+}
+
+/// Takes a worker's answers. Sending the same answers again gets the same reply.
+pub(crate) fn submit(tx: &Tx<'_>, worker: &WorkerRow, id: &str, solutions: &[Values]) -> Result<Submitted> {
+    let row = own(tx, worker, id)?;
+    let solutions: Vec<Values> = solutions.iter().map(without_nulls).collect();
+    let sent = canonical_list(&solutions)?;
+    if sent.len() > MOST_OUTPUT_BYTES {
+        return Err(Error::too_large(format!("The answers are larger than {MOST_OUTPUT_BYTES} bytes")));
+    }
+    let digest = ids::digest(sent.as_bytes());
+    if row.sent.as_deref() == Some(&digest) {
+        // The reply to the first submit was lost; what happened since is not its business.
+        let status = if row.accepted == row.submitted { "ACCEPTED" } else { "SUBMITTED" };
+        return Ok(Submitted { status: status.to_owned(), hints: Vec::new() });
+    }
+    must_be_active(&row)?;
+    let pool = tx.pool(row.pool)?;
+    let page: Vec<TaskRow> = tx.page(row.n)?.into_iter().map(|(task, _)| task).collect();
+    check_solutions(&tx.project(pool.project)?.spec(), &page, &solutions)?;
+
+    let hints = wrong_training(&page, &solutions);
+    if !hints.is_empty() {
+        if row.first.is_none() {
+            tx.run("UPDATE assignments SET first = ?2 WHERE n = ?1", (row.n, &sent))?;
+        }
+        return Ok(Submitted { status: "ACTIVE".to_owned(), hints });
+    }
+    record(tx, &pool, &row, &page, &solutions, &digest)?;
+    let mut events = vec![Event::Submitted { assignment: row.id.clone() }];
+    let status = if pool.auto_accepts() {
+        events.push(Event::Reviewed { assignment: row.id.clone(), how: None });
+        "ACCEPTED"
+    } else {
+        "SUBMITTED"
+    };
+    if pool.is_training() {
+        pass_training(tx, worker, &pool)?;
+    } else {
+        keep_training_skill(tx, worker, &pool)?;
+    }
+    quality::handle(tx, events)?;
+    lifecycle::refresh(tx, pool.id)?;
+    Ok(Submitted { status: status.to_owned(), hints: Vec::new() })
+}
+
+/// Refuses answers that do not fit the page or the project.
+fn check_solutions(spec: &TaskSpec, page: &[TaskRow], solutions: &[Values]) -> Result<()> {
+    if solutions.len() != page.len() {
+        return Err(Error::field(
+            "solutions",
+            "ARRAY_SIZE_OUT_OF_BOUNDS",
+            format!("The page has {} tasks, {} solutions came", page.len(), solutions.len()),
+        ));
+    }
+    if spec.output_spec.is_empty() {
+        // The project derives its fields from the view; there is nothing to check against.
+        return Ok(());
+    }
+    let mut errors = FieldErrors::new();
+    for (index, values) in solutions.iter().enumerate() {
+        let path = format!("solutions.{index}.output_values");
+        validate::check(values, &spec.output_spec, &path, Strictness::Whole, &mut errors);
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }
+}
+
+/// Training tasks that are answered wrongly, with their hints.
+fn wrong_training(page: &[TaskRow], solutions: &[Values]) -> Vec<(usize, String)> {
+    let wrong = |task: &TaskRow, answer: &Values| {
+        let known = task.form.known_solutions.as_deref().unwrap_or_default();
+        task.kind == Kind::Training && rules::correctness(known, answer) <= 0.0
+    };
+    page.iter()
+        .zip(solutions)
+        .enumerate()
+        .filter(|(_, (task, answer))| wrong(task, answer))
+        .map(|(index, (task, _))| {
+            (index, task.form.message_on_unknown_solution.clone().unwrap_or_default())
+        })
+        .collect()
+}
+
+/// Stores the answers, how right the known ones are, and pays.
+fn record(
+    tx: &Tx<'_>,
+    pool: &PoolRow,
+    row: &AssignmentRow,
+    page: &[TaskRow],
+    solutions: &[Values],
+    digest: &str,
+) -> Result<()> {
+    for (position, (task, answer)) in page.iter().zip(solutions).enumerate() {
+        tx.run(
+            "UPDATE answers SET answer = ?3 WHERE assignment = ?1 AND position = ?2",
+            (row.n, i64::try_from(position).unwrap_or(i64::MAX), canonical(answer)?),
+        )?;
+        tx.run("UPDATE tasks SET done = done + 1 WHERE n = ?1", [task.n])?;
+        let Some(known) = &task.form.known_solutions else { continue };
+        if task.kind == Kind::Real {
+            continue;
+        }
+        // A training counts the first attempt: with the hint anybody is right.
+        let first = row.first.as_ref().and_then(|first| first.get(position));
+        let counted = if task.kind == Kind::Training { first.unwrap_or(answer) } else { answer };
+        tx.run(
+            "INSERT OR REPLACE INTO scores (worker, pool, source, task, kind, at, score)
+             VALUES (?1, ?2, 'known', ?3, ?4, ?5, ?6)",
+            (row.worker, pool.id, task.n, task.kind.column(), tx.next(), rules::correctness(known, counted)),
+        )?;
+    }
+    // With manual review the money is reserved until the verdict.
+    tx.settle(&pool.owner, row.cost)?;
+    let accepted = pool.auto_accepts();
+    let review_by = tx.now()
+        + i64::from(pool.form.auto_accept_period_day.unwrap_or(REVIEW_DAYS)) * 86_400_000;
+    tx.run(
+        "UPDATE assignments SET status = ?2, submitted = ?3, accepted = ?4, deadline = ?5,
+           ended = ?6, sent = ?7 WHERE n = ?1",
+        (
+            row.n,
+            if accepted { "ACCEPTED" } else { "SUBMITTED" },
+            tx.now(),
+            accepted.then(|| tx.now()),
+            (!accepted).then_some(review_by),
+            tx.next(),
+            digest,
+        ),
+    )?;
+    Ok(())
+}
+
+/// Writes a training's skill when the training is done: as many pages as it asks for, or no
+/// further page for this worker.
+fn pass_training(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<()> {
+    let (Some(training), Some(skill)) = (&pool.training, pool.skill) else {
+        return Ok(());
+    };
+    let since = tx.counts_from(worker.n, &lifecycle::training_source(pool.id))?;
+    let submitted = tx.number(
+        "SELECT count(*) FROM assignments
+         WHERE worker = ?1 AND pool = ?2 AND ended > ?3 AND submitted IS NOT NULL",
+        (worker.n, pool.id, since),
+    )?;
+    let answers = quality::known_answers(tx, worker.n, &[pool.id], since, None)?;
+    let enough = training.task_suites_required_to_pass.is_some_and(|count| i64::from(count) == submitted);
+    let done = enough || (!answers.is_empty() && access::next_page(tx, worker, pool)?.is_none());
+    let facts = rules::known_answers(&answers);
+    if let (true, Some(rate)) = (done, rules::output_field(&facts, "correct_answers_rate")) {
+        tx.set_skill(&worker.id, skill, quality::exact(rate), retry_millis(pool))?;
+    }
+    Ok(())
+}
+
+/// After how long without work a training's skill lapses.
+fn retry_millis(training: &PoolRow) -> Option<i64> {
+    let days = training.training.as_ref()?.retry_training_after_days?;
+    Some(i64::from(days) * 86_400_000)
+}
+
+/// Work in a pool keeps the skill of the training that the pool asks for.
+fn keep_training_skill(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<()> {
+    let required = pool.quality().and_then(|quality| quality.training_requirement.as_ref());
+    let Some(Ok(id)) = required.map(|required| required.training_pool_id.parse::<i64>()) else {
+        return Ok(());
+    };
+    let Some(training) = tx.find_pool(id)? else { return Ok(()) };
+    if let (Some(skill), Some(retry)) = (training.skill, retry_millis(&training)) {
+        tx.run(
+            "UPDATE user_skills SET expires = ?3 WHERE skill = ?1 AND user = ?2",
+            (skill, &worker.id, tx.now() + retry),
+        )?;
+    }
+    Ok(())
+}
+
+/// Gives a page back unanswered. The worker does not get its tasks again.
+pub(crate) fn skip(tx: &Tx<'_>, worker: &WorkerRow, id: &str) -> Result<String> {
+    let row = own(tx, worker, id)?;
+    if row.status != "SKIPPED" {
+        must_be_active(&row)?;
+        give_back(tx, &row, "SKIPPED")?;
+        quality::handle(tx, vec![Event::Skipped { assignment: row.id }])?;
+        lifecycle::refresh(tx, row.pool)?;
+    }
+    Ok("SKIPPED".to_owned())
+}
+
+/// Leaves a page: it expires now.
+pub(crate) fn exit(tx: &Tx<'_>, worker: &WorkerRow, id: &str) -> Result<String> {
+    let row = own(tx, worker, id)?;
+    if row.status != "EXPIRED" {
+        must_be_active(&row)?;
+        give_back(tx, &row, "EXPIRED")?;
+        lifecycle::refresh(tx, row.pool)?;
+    }
+    Ok("EXPIRED".to_owned())
+}
+
+/// What happens to an assignment whose deadline has come.
+pub(crate) fn overdue(tx: &Tx<'_>, n: i64) -> Result<()> {
+    let row = tx
+        .row(&format!("{} WHERE n = ?1", AssignmentRow::SELECT), [n], AssignmentRow::read)?
+        .ok_or_else(|| Error::internal(format!("assignment {n} vanished")))?;
+    if row.status == "SUBMITTED" {
+        let events = review(tx, &row, true, None)?;
+        return quality::handle(tx, events);
+    }
+    give_back(tx, &row, "EXPIRED")?;
+    lifecycle::refresh(tx, row.pool)
+}
+
+/// Ends an active assignment without answers: overlap and money go back.
+fn give_back(tx: &Tx<'_>, row: &AssignmentRow, status: &str) -> Result<()> {
+    let when = if status == "SKIPPED" { "skipped" } else { "expired" };
+    tx.run(
+        &format!("UPDATE assignments SET status = ?2, {when} = ?3, deadline = NULL, ended = ?4 WHERE n = ?1"),
+        (row.n, status, tx.now(), tx.next()),
+    )?;
+    tx.run(
+        "UPDATE tasks SET issued = issued - 1 WHERE n IN (SELECT task FROM answers WHERE assignment = ?1)",
+        [row.n],
+    )?;
+    tx.release(&tx.pool(row.pool)?.owner, row.cost)
+}
+
+/// Accepts or rejects a page that waits for it; a rejected one may still be accepted. Returns what
+/// the quality rules must hear of.
+pub(crate) fn review(
+    tx: &Tx<'_>,
+    row: &AssignmentRow,
+    accept: bool,
+    comment: Option<&str>,
+) -> Result<Vec<Event>> {
+    let pool = tx.pool(row.pool)?;
+    if pool.status == "ARCHIVED" {
+        return Err(Error::conflict("POOL_INAPPROPRIATE_STATUS", "The pool is archived"));
+    }
+    let how = match (row.status.as_str(), accept) {
+        ("SUBMITTED", true) => "ACCEPT",
+        ("SUBMITTED", false) => {
+            tx.pay(&pool.owner, -row.cost)?;
+            "REJECT"
+        }
+        ("REJECTED", true) => {
+            tx.pay(&pool.owner, row.cost)?;
+            "ACCEPT_AFTER_REJECT"
+        }
+        (status, true) => {
+            return Err(Error::state(format!("The assignment is {status}"), &["SUBMITTED", "REJECTED"]));
+        }
+        (status, false) => {
+            return Err(Error::state(format!("The assignment is {status}"), &["SUBMITTED"]));
+        }
+    };
+    let (status, when) = if accept { ("ACCEPTED", "accepted") } else { ("REJECTED", "rejected") };
+    tx.run(
+        &format!(
+            "UPDATE assignments SET status = ?2, {when} = ?3, deadline = NULL,
+               comment = coalesce(?4, comment) WHERE n = ?1"
+        ),
+        (row.n, status, tx.now(), comment),
+    )?;
+    Ok(vec![Event::Reviewed { assignment: row.id.clone(), how: Some(how) }])
+}
+
+/// A value that is not set is absent, not null.
+fn without_nulls(values: &Values) -> Values {
+    values
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// An answer as JSON text with sorted keys, so that equal answers are equal texts.
+pub(crate) fn canonical(values: &Values) -> Result<String> {
+    let sorted: BTreeMap<&String, &Value> = values.iter().collect();
+    Ok(serde_json::to_string(&sorted)?)
+}
+
+fn canonical_list(solutions: &[Values]) -> Result<String> {
+    let sorted: Vec<BTreeMap<&String, &Value>> =
+        solutions.iter().map(|values| values.iter().collect()).collect();
+    Ok(serde_json::to_string(&sorted)?)
+}
+
+/// What a worker sees of an assignment: never solutions, hints or hidden fields.
+pub(crate) fn view(db: &Db<'_>, row: &AssignmentRow) -> Result<Value> {
+    let pool = db.pool(row.pool)?;
+    let spec = db.project(pool.project)?.spec();
+    let shown = |name: &String| {
+        !spec.input_spec.get(name).is_some_and(|field| field.hidden.unwrap_or(false))
+    };
+    let tasks: Vec<Value> = db
+        .page(row.n)?
+        .into_iter()
+        .map(|(task, _)| {
+            let values: Values =
+                task.form.input_values.into_iter().filter(|(name, _)| shown(name)).collect();
+            json!({ "id": task.id, "input_values": values })
+        })
+        .collect();
+    Ok(json!({
+        "id": row.id,
+        "pool_id": pool.id.to_string(),
+        "project_id": pool.project.to_string(),
+        "task_suite_id": row.suite,
+        "status": row.status,
+        "created": crate::model::wire(row.created),
+        "expires": row.deadline.map(crate::model::wire),
+        "reward": number(row.reward),
+        "training": pool.is_training(),
+        "tasks": tasks,
+    }))
+}
+
+/// Money as a JSON number.
+pub(crate) fn number(amount: rust_decimal::Decimal) -> Value {
+    use rust_decimal::prelude::ToPrimitive;
+    amount.to_f64().map_or(Value::Null, Value::from)
+}
