@@ -497,7 +497,7 @@ fn crowd_kit_maximise(
             {
                 *error = count.max(CROWD_KIT_EPSILON) / total;
                 // The class prior belongs to a task, yet crowd-kit adds it for every answer.
-                joint += count * (error.ln() + prior.ln());
+                joint += count * (*error * prior).ln();
             }
         }
     }
