@@ -248,6 +248,15 @@ fn percent(share: f64) -> String {
     format!("{rounded}")
 }
 
+/// A probability as percent; one that is not quite certain never reads as 100.
+fn certainty(probability: f64) -> String {
+    if probability < 1.0 && probability >= 0.9995 {
+        "> 99.9".to_owned()
+    } else {
+        percent(probability)
+    }
+}
+
 fn percent_or_dash(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_owned(), |share| format!("{} %", percent(share)))
 }
@@ -294,7 +303,10 @@ fn tiles(results: &RoundResults) -> Vec<Tile> {
     let golden = &results.golden;
     let span = results.span.map(|(first, last)| {
         let seconds = last.as_second() - first.as_second();
-        (duration(seconds), format!("from {first:.0}"))
+        (
+            duration(seconds),
+            format!("since {}", first.strftime("%-d %b %Y, %H:%M UTC")),
+        )
     });
     let (took, since) = span.unwrap_or_else(|| ("–".to_owned(), "no answers".to_owned()));
     let each = rust_decimal::Decimal::from(labelled.max(1));
@@ -339,7 +351,7 @@ fn tiles(results: &RoundResults) -> Vec<Tile> {
         tile(
             "cost",
             format!("${:.2}", results.cost),
-            format!("${:.4} a label, fee included", results.cost / each),
+            format!("${:.3} a label, with fee", results.cost / each),
         ),
         tile("first to last answer", took, since),
     ]
@@ -400,7 +412,7 @@ fn card<'a>(
         fields: fields(image),
         label,
         hue: hue_of(campaign, label),
-        confidence: percent(decision.confidence.unwrap_or_default()),
+        confidence: certainty(decision.confidence.unwrap_or_default()),
         votes,
     }
 }
@@ -559,6 +571,8 @@ mod tests {
         assert_eq!(grouped(12), "12");
         assert_eq!(percent(0.93449), "93.4");
         assert_eq!(percent(1.0), "100");
+        assert_eq!(certainty(0.99999), "> 99.9");
+        assert_eq!(certainty(1.0), "100");
         assert_eq!(duration(12_000), "3 h 20 min");
         assert_eq!(duration(61), "1 min 1 s");
     }

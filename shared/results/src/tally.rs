@@ -343,7 +343,7 @@ impl Tally {
     fn spread_overhead(&mut self) {
         let none_paid = self.costs.iter().all(|&cost| cost == 0);
         let pays = |cost: &&mut i64| none_paid || **cost > 0;
-        let payers = self.costs.iter_mut().filter(|cost| pays(&cost)).count();
+        let payers = self.costs.iter_mut().filter(pays).count();
         let shares = split(self.overhead, payers);
         for (cost, share) in self.costs.iter_mut().filter(pays).zip(shares) {
             *cost += share;
@@ -417,7 +417,7 @@ impl Tally {
             let here = original.and_then(|index: usize| results.get(index));
             let decision = match here {
                 Some(original) => taken_over(&original.decision, &original.image.name()),
-                None => self.from_earlier(&image),
+                None => self.earlier_decision(&image),
             };
             results.push(ImageResult {
                 image,
@@ -430,7 +430,7 @@ impl Tally {
         results
     }
 
-    fn from_earlier(&self, alias: &Image) -> Decision {
+    fn earlier_decision(&self, alias: &Image) -> Decision {
         let Some(original) = alias.same_as else {
             return Decision::none("it has no task");
         };
