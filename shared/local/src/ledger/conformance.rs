@@ -434,27 +434,24 @@ pub(super) async fn a_parked_batch_waits_for_money(ledger: &impl Ledger) {
         Ok(None)
     );
 
-    let half = Some(Decimal::new(5, 1));
-    let unparked = ledger.unpark(&waiting, &round(1), half, at(9)).await;
+    let half = Decimal::new(5, 1);
+    let unparked = ledger.unpark(&waiting, &round(1), Some(half), at(9)).await;
     let over = Admitted::OverBudget {
         committed: Decimal::ZERO,
     };
     assert_eq!(unparked, Ok(over));
     let cheaper = Batch {
-        reserved: half.unwrap(),
+        reserved: half,
         ..waiting
     };
-    let unpark = async || ledger.unpark(&cheaper, &round(1), half, at(9)).await;
+    let unpark = async || ledger.unpark(&cheaper, &round(1), Some(half), at(9)).await;
     assert_eq!(unpark().await, Ok(Admitted::Done { images: 2 }));
     assert_eq!(unpark().await, Ok(Admitted::Known));
-    assert_eq!(committed(ledger).await, half.unwrap());
+    assert_eq!(committed(ledger).await, half);
     assert_eq!(ledger.parked(&cells()).await, Ok(vec![ids[1]]));
     assert_eq!(ledger.due_batches(at(9), 10).await, Ok(vec![ids[0]]));
     let ready = ledger.batch(ids[0]).await.unwrap().unwrap();
-    assert_eq!(
-        (ready.reserved, ready.round),
-        (half.unwrap(), Some(round(1)))
-    );
+    assert_eq!((ready.reserved, ready.round), (half, Some(round(1))));
 
     ledger.seal_round(&round(1), SealReason::Age).await.unwrap();
     let second = ledger.batch(ids[1]).await.unwrap().unwrap();
