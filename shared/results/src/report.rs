@@ -123,7 +123,7 @@ struct Bar<'a> {
 
 /// An image.
 struct Card<'a> {
-    name: &'a str,
+    name: String,
     key: String,
     picture: Option<String>,
     fields: Vec<(&'a str, String)>,
@@ -176,6 +176,8 @@ struct Page<'a> {
     instructions: &'a str,
     campaign: &'a str,
     round: u32,
+    /// Whether cards show text, not pictures.
+    rows: bool,
     tiles: Vec<Tile>,
     classes: Vec<Bar<'a>>,
     disputed: Vec<Card<'a>>,
@@ -214,6 +216,7 @@ impl<'a> Page<'a> {
             instructions: &campaign.instructions,
             campaign: results.round.campaign.as_str(),
             round: results.round.number,
+            rows: campaign.takes_rows(),
             tiles: tiles(results),
             disputed: cards(&shown.disputed),
             galleries: galleries
@@ -324,11 +327,10 @@ fn tiles(results: &RoundResults) -> Vec<Tile> {
         tile(
             "right on control tasks",
             percent_or_dash(golden.accuracy()),
-            format!(
-                "{} of {} answers",
-                grouped(golden.right),
-                grouped(golden.answers)
-            ),
+            match golden.answers {
+                0 => "none were answered".to_owned(),
+                all => format!("{} of {} answers", grouped(golden.right), grouped(all)),
+            },
         ),
         tile(
             "answers",
@@ -405,9 +407,10 @@ fn card<'a>(
     votes.sort_by(|a, b| b.count.cmp(&a.count).then(a.label.cmp(b.label)));
     let label = decision.label.as_deref().unwrap_or_default();
     let picture = pictures.get(&image.id);
+    let key = image.name();
     Card {
-        name: image.key.rsplit('/').next().unwrap_or_default(),
-        key: image.name(),
+        name: key.rsplit('/').next().unwrap_or_default().to_owned(),
+        key,
         picture: picture.map(|jpeg| format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg))),
         fields: fields(image),
         label,
@@ -528,9 +531,9 @@ fn how(results: &RoundResults) -> Vec<(&'static str, String)> {
         .map(|(name, value)| format!("{} {value}", name.replace('_', " ")))
         .collect();
     let golden = if results.golden.answers > 0 {
-        "They measure workers and teach the model; they never vote on an image."
+        "measure workers and teach the model; they never vote on an image"
     } else {
-        "None were answered."
+        "none were answered"
     };
     let page = format!(
         "{} on a page for ${}, {} answers wanted for each",
