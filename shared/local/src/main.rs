@@ -1,1 +1,7 @@
-fn main() {}
+//! The `quorate` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quorate_local::cli::main()
+}

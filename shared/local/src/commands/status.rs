@@ -1,0 +1,277 @@
+//! `quorate status`: what the ledger of a local stack says.
+//!
+//! The ledger is read, never written, and can be read while the stack runs.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use quorate_core::event::{Detail, Event, Problem};
+use quorate_core::ids::CampaignName;
+use quorate_core::ports::Ledger as _;
+use quorate_core::state::{CampaignItem, Counts, Round, RoundState, SealReason};
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::campaign::{Waiting, rounds_of};
+use super::{DataFolder, count, dollars, print, print_json};
+use crate::ledger::SqliteLedger;
+
+/// How much of the end of the events file is looked at.
+const TAIL: u64 = 256 * 1024;
+
+/// The arguments of `quorate status`.
+#[derive(Debug, clap::Args)]
+#[command(
+    about = "Tell where the campaigns of a local stack stand",
+    long_about = "Tells where the campaigns of a local stack stand: rounds, tasks, money, what waits for a higher \
+        budget, where results are, and the last problems. It reads the stack's ledger, whether the stack runs or not.\n\n\
+        A round is OPEN (takes uploads), SEALED (its tasks are worked on), CLOSED (every answer is in), then \
+        AGGREGATED (its labels are in the results folder).",
+    after_help = "Examples:\n  quorate status\n  quorate status --data /srv/quorate\n  \
+        quorate status --json | jq '.campaigns[].rounds[] | select(.state == \"OPEN\")'"
+)]
+pub struct Args {
+    /// The folder of the local stack
+    #[arg(long, value_name = "DIR", default_value = DataFolder::DEFAULT)]
+    data: PathBuf,
+    /// How many of the last problems to tell
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    problems: usize,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Everything that is told, as `--json` shows it.
+#[derive(Serialize)]
+struct Status {
+    campaigns: Vec<CampaignStatus>,
+    /// The last problems, oldest first.
+    problems: Vec<Told>,
+}
+
+#[derive(Serialize)]
+struct CampaignStatus {
+    campaign: CampaignName,
+    title: String,
+    budget: Option<Decimal>,
+    /// Spent in closed rounds and reserved for the others.
+    committed: Decimal,
+    /// Images that the budget does not cover.
+    waiting: Waiting,
+    rounds: Vec<RoundStatus>,
+}
+
+#[derive(Serialize)]
+struct RoundStatus {
+    round: u32,
+    state: RoundState,
+    sealed_by: Option<SealReason>,
+    #[serde(flatten)]
+    counts: Counts,
+    /// Answers that the overlap asks for, once the round has its pool.
+    answers_wanted: Option<u64>,
+    pool: Option<String>,
+    reserved: Decimal,
+    spent: Option<Decimal>,
+    opened: String,
+    last_upload: String,
+    closed: Option<String>,
+    /// The folder of its results, once they are whole.
+    results: Option<PathBuf>,
+}
+
+/// A problem and when it was told.
+#[derive(Serialize)]
+struct Told {
+    time: String,
+    #[serde(flatten)]
+    problem: Problem,
+}
+
+/// Runs `quorate status`.
+///
+/// # Errors
+/// If there is no stack in the folder, or its ledger cannot be read.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let data = DataFolder(args.data);
+    let ledger = data.ledger()?;
+    let mut campaigns = Vec::new();
+    for name in ledger.campaigns().await? {
+        if let Some(item) = ledger.campaign(&name).await? {
+            campaigns.push(CampaignStatus::of(&ledger, item, &data.results()).await?);
+        }
+    }
+    let problems = last_problems(&data.events(), args.problems)?;
+    let status = Status { campaigns, problems };
+    if args.json {
+        print_json(&status)?;
+    } else {
+        print(&status.show())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl CampaignStatus {
+    async fn of(ledger: &SqliteLedger, item: CampaignItem, results: &Path) -> anyhow::Result<Self> {
+        let rounds = rounds_of(ledger, &item).await?;
+        Ok(Self {
+            waiting: Waiting::of(ledger, &item.name).await?,
+            rounds: rounds.into_iter().map(|round| RoundStatus::of(round, results)).collect(),
+            campaign: item.name,
+            title: item.campaign.title,
+            budget: item.campaign.budget,
+            committed: item.committed,
+        })
+    }
+}
+
+impl RoundStatus {
+    fn of(round: Round, results: &Path) -> Self {
+        let overlap = round.pool.as_ref().map(|pool| u64::from(pool.campaign.overlap));
+        Self {
+            round: round.id.number,
+            state: round.state,
+            sealed_by: round.seal,
+            counts: round.counts,
+            answers_wanted: overlap.map(|overlap| overlap * round.counts.tasks),
+            pool: round.pool.map(|pool| pool.id),
+            reserved: round.reserved,
+            spent: round.close.as_ref().map(|close| close.spent),
+            opened: round.opened.to_string(),
+            last_upload: round.last_upload.to_string(),
+            closed: round.close.as_ref().map(|close| close.at.to_string()),
+            results: (round.state == RoundState::Aggregated)
+                .then(|| results.join(round.id.results_prefix())),
+        }
+    }
+
+    /// The cells of its row; see [`HEADER`].
+    fn cells(&self) -> [String; 8] {
+        let counts = &self.counts;
+        [
+            self.round.to_string(),
+            self.state.as_str().to_owned(),
+            counts.images.to_string(),
+            counts.tasks.to_string(),
+            format!("{}/{}", counts.batches_done, counts.batches),
+            dollars(self.reserved),
+            self.spent.map(dollars).unwrap_or_default(),
+            self.results
+                .as_ref()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default(),
+        ]
+    }
+}
+
+const HEADER: [&str; 8] =
+    ["round", "state", "images", "tasks", "batches", "reserved", "spent", "results"];
+
+impl Status {
+    fn show(&self) -> String {
+        let mut text = String::new();
+        for campaign in &self.campaigns {
+            text.push_str(&campaign.show());
+            text.push('\n');
+        }
+        if self.campaigns.is_empty() {
+            text.push_str("no campaign yet: drop one into uploads/, or `quorate campaign apply DIR`\n");
+        }
+        if !self.problems.is_empty() {
+            text.push_str("last problems\n");
+        }
+        for Told { time, problem } in &self.problems {
+            let message = problem.message.escape_debug();
+            text.push_str(&format!("  {time} {}: {message}\n", problem.campaign.escape_debug()));
+        }
+        text
+    }
+}
+
+impl CampaignStatus {
+    fn show(&self) -> String {
+        let mut text = format!("{}: {}\n", self.campaign, self.title);
+        let committed = dollars(self.committed);
+        text.push_str(&match self.budget {
+            Some(budget) => format!(
+                "  budget {}, {committed} spent or reserved, {} left\n",
+                dollars(budget),
+                dollars(budget - self.committed)
+            ),
+            None => format!("  no budget, {committed} spent or reserved\n"),
+        });
+        if self.waiting.images > 0 {
+            text.push_str(&format!(
+                "  {} wait for a higher budget (they cost {})\n",
+                count(self.waiting.images, "image"),
+                dollars(self.waiting.cost)
+            ));
+        }
+        if self.rounds.is_empty() {
+            text.push_str("  no round yet: nothing was uploaded\n");
+        } else {
+            let rows = self.rounds.iter().map(RoundStatus::cells);
+            text.push_str(&table(std::iter::once(HEADER.map(str::to_owned)).chain(rows)));
+        }
+        text
+    }
+}
+
+/// Rows with their columns aligned.
+fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = rows.collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths);
+        let line: String = cells.map(|(cell, width)| format!("  {cell:<width$}")).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The last `most` problems in the events file, oldest first.
+fn last_problems(path: &Path, most: usize) -> anyhow::Result<Vec<Told>> {
+    let text = match tail(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let mut problems: Vec<Told> = text
+        .lines()
+        .rev()
+        .filter_map(problem)
+        .take(most)
+        .collect();
+    problems.reverse();
+    Ok(problems)
+}
+
+/// The problem that a line of the events file tells of. Other events are none, and neither is a
+/// line that is cut off: by the start of the tail, or because it is being written right now.
+fn problem(line: &str) -> Option<Told> {
+    let event: Event = serde_json::from_str(line).ok()?;
+    match event.detail {
+        Detail::Problem(problem) => Some(Told { time: event.time, problem }),
+        Detail::PoolClosed(_) | Detail::RoundAggregated(_) => None,
+    }
+}
+
+fn tail(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
