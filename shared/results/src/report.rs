@@ -253,7 +253,7 @@ fn percent(share: f64) -> String {
 
 /// A probability as percent; one that is not quite certain never reads as 100.
 fn certainty(probability: f64) -> String {
-    if probability < 1.0 && probability >= 0.9995 {
+    if (0.9995..1.0).contains(&probability) {
         "> 99.9".to_owned()
     } else {
         percent(probability)

@@ -119,7 +119,7 @@ impl Tally {
             labels: labels.iter().cloned().zip(0..).collect(),
             confusion: vec![vec![0.0; classes]; classes],
             costs: vec![0; images.len()],
-            csv: AnswersCsv::new(),
+            csv: AnswersCsv::new()?,
             gold: Gold::new(),
             overhead: 0,
             workers: BTreeMap::new(),
