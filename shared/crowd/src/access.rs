@@ -59,7 +59,10 @@ pub(crate) fn denied(
     if !passed_training(db, worker, pool)? {
         return Ok(Some(No::Access));
     }
-    let limit = project.form.max_active_assignments_count.unwrap_or(MOST_ACTIVE);
+    let limit = project
+        .form
+        .max_active_assignments_count
+        .unwrap_or(MOST_ACTIVE);
     let active = db.number(
         "SELECT count(*) FROM assignments a JOIN pools p ON p.id = a.pool
          WHERE a.worker = ?1 AND a.status = 'ACTIVE' AND p.project = ?2",
@@ -88,18 +91,25 @@ fn skill_value(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<Option<f64>>
     let Ok(id) = id.parse() else {
         return Ok(None);
     };
-    Ok(db.skill_value(&worker.id, id)?.and_then(|value| value.to_f64()))
+    Ok(db
+        .skill_value(&worker.id, id)?
+        .and_then(|value| value.to_f64()))
 }
 
 fn passed_training(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<bool> {
-    let Some(requirement) = pool.quality().and_then(|quality| quality.training_requirement.as_ref()) else {
+    let Some(requirement) = pool
+        .quality()
+        .and_then(|quality| quality.training_requirement.as_ref())
+    else {
         return Ok(true);
     };
     let needed = Decimal::from(requirement.training_passing_skill_value.unwrap_or(0));
     let Some(skill) = training_skill(db, &requirement.training_pool_id)? else {
         return Ok(false);
     };
-    Ok(db.skill_value(&worker.id, skill)?.is_some_and(|value| value >= needed))
+    Ok(db
+        .skill_value(&worker.id, skill)?
+        .is_some_and(|value| value >= needed))
 }
 
 /// The skill of a training.
@@ -136,11 +146,36 @@ pub(crate) fn reward(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<
 }
 
 /// The tasks of the worker's next page in a pool, in no order; `None` when no page can be made.
-pub(crate) fn next_page(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Option<Vec<i64>>> {
+pub(crate) fn next_page(
+    db: &Db<'_>,
+    worker: &WorkerRow,
+    pool: &PoolRow,
+) -> Result<Option<Vec<i64>>> {
     let recipe = Recipe::of(&pool.mixer());
-    let real = candidates(db, worker, pool, Kind::Real, recipe.real.full, recipe.in_order)?;
-    let golden = candidates(db, worker, pool, Kind::Golden, recipe.golden.full, recipe.in_order)?;
-    let training = candidates(db, worker, pool, Kind::Training, recipe.training.full, recipe.in_order)?;
+    let real = candidates(
+        db,
+        worker,
+        pool,
+        Kind::Real,
+        recipe.real.full,
+        recipe.in_order,
+    )?;
+    let golden = candidates(
+        db,
+        worker,
+        pool,
+        Kind::Golden,
+        recipe.golden.full,
+        recipe.in_order,
+    )?;
+    let training = candidates(
+        db,
+        worker,
+        pool,
+        Kind::Training,
+        recipe.training.full,
+        recipe.in_order,
+    )?;
     let idle = db.now() - pool.last_added;
     if !recipe.suffices(real.len(), golden.len(), training.len(), idle) {
         return Ok(None);
@@ -175,7 +210,13 @@ fn candidates(
     );
     db.rows(
         &sql,
-        (pool.id, kind.column(), worker.n, &worker.id, i64::try_from(most).unwrap_or(i64::MAX)),
+        (
+            pool.id,
+            kind.column(),
+            worker.n,
+            &worker.id,
+            i64::try_from(most).unwrap_or(i64::MAX),
+        ),
         |row| row.get(0),
     )
 }

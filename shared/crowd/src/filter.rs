@@ -92,7 +92,11 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        Value::String(text) => text
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite()),
         _ => None,
     }
 }
@@ -106,7 +110,10 @@ mod tests {
         let filter: Filter = serde_json::from_value(filter).unwrap();
         let profile: Values = serde_json::from_value(profile).unwrap();
         passes(&filter, &profile, &|id| {
-            Ok(skills.iter().find(|(known, _)| *known == id).map(|(_, value)| *value))
+            Ok(skills
+                .iter()
+                .find(|(known, _)| *known == id)
+                .map(|(_, value)| *value))
         })
         .unwrap()
     }
@@ -118,10 +125,25 @@ mod tests {
             {"or": [
                 {"category": "computed", "key": "client_type", "operator": "EQ", "value": "TOLOKA_APP"},
                 {"category": "computed", "key": "client_type", "operator": "EQ", "value": "BROWSER"}]}]});
-        assert!(admits(filter.clone(), json!({"languages": ["RU", "EN"], "client_type": "BROWSER"}), &[]));
-        assert!(!admits(filter.clone(), json!({"languages": ["RU"], "client_type": "BROWSER"}), &[]));
-        assert!(!admits(filter.clone(), json!({"languages": ["EN"], "client_type": "OTHER"}), &[]));
-        assert!(!admits(filter, json!({}), &[]), "what is not known is not true");
+        assert!(admits(
+            filter.clone(),
+            json!({"languages": ["RU", "EN"], "client_type": "BROWSER"}),
+            &[]
+        ));
+        assert!(!admits(
+            filter.clone(),
+            json!({"languages": ["RU"], "client_type": "BROWSER"}),
+            &[]
+        ));
+        assert!(!admits(
+            filter.clone(),
+            json!({"languages": ["EN"], "client_type": "OTHER"}),
+            &[]
+        ));
+        assert!(
+            !admits(filter, json!({}), &[]),
+            "what is not known is not true"
+        );
     }
 
     #[test]
@@ -142,7 +164,8 @@ mod tests {
     #[test]
     fn comparisons_inclusion_and_unknown_operators() {
         let one = |operator: &str, value: Value| {
-            let filter = json!({"category": "computed", "key": "x", "operator": operator, "value": value});
+            let filter =
+                json!({"category": "computed", "key": "x", "operator": operator, "value": value});
             admits(filter, json!({"x": 10}), &[])
         };
         assert!(one("GT", json!(9)) && !one("GT", json!(10)));

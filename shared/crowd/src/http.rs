@@ -44,7 +44,9 @@ impl FromRequestParts<Platform> for Requester {
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
         let (scheme, key) = credentials(parts)?;
         if !scheme.eq_ignore_ascii_case("ApiKey") && !scheme.eq_ignore_ascii_case("OAuth") {
-            return Err(Error::authentication("Send `Authorization: ApiKey <key>` or `OAuth <token>`"));
+            return Err(Error::authentication(
+                "Send `Authorization: ApiKey <key>` or `OAuth <token>`",
+            ));
         }
         platform
             .settings()
@@ -64,7 +66,9 @@ impl FromRequestParts<Platform> for WorkerToken {
     async fn from_request_parts(parts: &mut Parts, _: &Platform) -> Result<Self> {
         match credentials(parts)? {
             (scheme, token) if scheme.eq_ignore_ascii_case("Worker") => Ok(Self(token.to_owned())),
-            _ => Err(Error::authentication("Send `Authorization: Worker <token>`; sign in for a token")),
+            _ => Err(Error::authentication(
+                "Send `Authorization: Worker <token>`; sign in for a token",
+            )),
         }
     }
 }
@@ -75,7 +79,11 @@ impl WorkerToken {
         let wrong = || Error::authentication("The token is not valid; sign in again");
         let (id, _) = self.0.split_once('.').ok_or_else(wrong)?;
         let worker = db
-            .row(&format!("{} WHERE id = ?1", WorkerRow::SELECT), [id], WorkerRow::read)?
+            .row(
+                &format!("{} WHERE id = ?1", WorkerRow::SELECT),
+                [id],
+                WorkerRow::read,
+            )?
             .ok_or_else(wrong)?;
         let token = ids::token(&db.settings.secret, &worker.id, &worker.salt);
         if ids::same_secret(&token, &self.0) {
@@ -105,13 +113,16 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Error::too_large(format!("The body is larger than {MOST_BODY_BYTES} bytes"))
-            } else {
-                Error::body("The body could not be read")
-            }
-        })
+        Bytes::from_request(request, state)
+            .await
+            .map(Self)
+            .map_err(|rejection| {
+                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    Error::too_large(format!("The body is larger than {MOST_BODY_BYTES} bytes"))
+                } else {
+                    Error::body("The body could not be read")
+                }
+            })
     }
 }
 
@@ -122,7 +133,10 @@ impl Body {
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
             if path == "." {
-                Error::body(format!("The body is not what was expected: {}", error.inner()))
+                Error::body(format!(
+                    "The body is not what was expected: {}",
+                    error.inner()
+                ))
             } else {
                 Error::field(&path, "INVALID_VALUE", error.inner().to_string())
             }
@@ -149,10 +163,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 impl Query {
     /// A flag; false when absent.
     pub(crate) fn flag(&self, name: &str) -> Result<bool> {
-        match self.0.get(name).map(|value| value.to_ascii_lowercase()).as_deref() {
+        match self
+            .0
+            .get(name)
+            .map(|value| value.to_ascii_lowercase())
+            .as_deref()
+        {
             None | Some("" | "false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Error::field(name, "BOOLEAN_EXPECTED", format!("{name} must be true or false"))),
+            Some(_) => Err(Error::field(
+                name,
+                "BOOLEAN_EXPECTED",
+                format!("{name} must be true or false"),
+            )),
         }
     }
 }

@@ -12,7 +12,8 @@ pub(crate) const FIRST_DECIMAL: i64 = 1_000_000;
 
 /// The id of a task, suite or assignment of `pool`, made at `millis` with the never repeating `counter`.
 pub(crate) fn object(pool: i64, millis: i64, counter: i64) -> String {
-    let seconds = u32::try_from(millis.div_euclid(1000)).unwrap_or(if millis < 0 { 0 } else { u32::MAX });
+    let seconds =
+        u32::try_from(millis.div_euclid(1000)).unwrap_or(if millis < 0 { 0 } else { u32::MAX });
     format!("{pool:010x}--{seconds:08x}{counter:016x}")
 }
 
@@ -28,7 +29,11 @@ pub(crate) fn uuid(seed: u64, kind: &str, counter: i64) -> String {
 /// A worker's id, derived from the login; a requester's from the account's name.
 pub(crate) fn account(kind: &str, name: &str) -> String {
     let digest = Sha256::digest(format!("{kind}:{name}").as_bytes());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// 32 random bytes as hex.
@@ -53,14 +58,22 @@ fn sign(secret: &str, message: &str) -> String {
 /// A password, salted and stretched (PBKDF2-HMAC-SHA256), as hex.
 pub(crate) fn stretch(password: &str, salt: &str, rounds: u32) -> String {
     let mut key = [0; 32];
-    pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt.as_bytes(), rounds.max(1), &mut key);
+    pbkdf2::pbkdf2_hmac::<Sha256>(
+        password.as_bytes(),
+        salt.as_bytes(),
+        rounds.max(1),
+        &mut key,
+    );
     hex(&key)
 }
 
 /// Whether two secrets are equal, in a time that does not tell where they differ.
 pub(crate) fn same_secret(a: &str, b: &str) -> bool {
     let (a, b) = (Sha256::digest(a.as_bytes()), Sha256::digest(b.as_bytes()));
-    a.iter().zip(b.iter()).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0
+    a.iter()
+        .zip(b.iter())
+        .fold(0, |diff, (x, y)| diff | (x ^ y))
+        == 0
 }
 
 /// SHA-256 as hex.
@@ -75,8 +88,7 @@ fn hex(bytes: &[u8]) -> String {
 /// Spreads a counter over all numbers: the order in which a pool gives out equal tasks.
 pub(crate) fn scatter(seed: u64, counter: i64) -> i64 {
     // SplitMix64 (Steele, Lea, Flood 2014).
-    let mut z = seed
-        .wrapping_add(counter.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut z = seed.wrapping_add(counter.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     (z ^ (z >> 31)).cast_signed()

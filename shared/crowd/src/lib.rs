@@ -54,12 +54,12 @@ use axum::{
     http::{Method, Uri},
 };
 
+use crate::error::Error;
 pub use crate::{
     clock::Clock,
     platform::{Config, Platform, RequesterKey, TickError, serve},
     store::OpenError,
 };
-use crate::error::Error;
 
 impl Platform {
     /// The platform as routes: the requester API, the worker API and the page for workers.

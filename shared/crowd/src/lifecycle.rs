@@ -94,7 +94,10 @@ pub(crate) fn try_open(tx: &Tx<'_>, pool: &PoolRow) -> Result<bool> {
         "CLOSED" => {}
         status => {
             return Err(Error::state(
-                format!("The {} is {status}; only a closed one can be opened", pool.noun()),
+                format!(
+                    "The {} is {status}; only a closed one can be opened",
+                    pool.noun()
+                ),
                 &["CLOSED"],
             ));
         }
@@ -105,7 +108,11 @@ pub(crate) fn try_open(tx: &Tx<'_>, pool: &PoolRow) -> Result<bool> {
             format!("Project {} is archived", pool.project),
         ));
     }
-    if tx.number("SELECT EXISTS (SELECT 1 FROM tasks WHERE pool = ?1)", [pool.id])? == 0 {
+    if tx.number(
+        "SELECT EXISTS (SELECT 1 FROM tasks WHERE pool = ?1)",
+        [pool.id],
+    )? == 0
+    {
         return Err(Error::conflict(
             "EMPTY_POOL",
             "Pool contains no tasks. Operation is not allowed",
@@ -154,13 +161,19 @@ pub(crate) fn close(tx: &Tx<'_>, pool: i64, reason: &str) -> Result<()> {
 pub(crate) fn refresh(tx: &Tx<'_>, id: i64) -> Result<()> {
     let pool = tx.pool(id)?;
     let close_at = if pool.is_open() && is_complete(tx, id)? {
-        let delay = pool.form.auto_close_after_complete_delay_seconds.unwrap_or(0);
+        let delay = pool
+            .form
+            .auto_close_after_complete_delay_seconds
+            .unwrap_or(0);
         pool.close_at.or(Some(tx.now() + i64::from(delay) * 1000))
     } else {
         None
     };
     if close_at != pool.close_at {
-        tx.run("UPDATE pools SET close_at = ?2 WHERE id = ?1", (id, close_at))?;
+        tx.run(
+            "UPDATE pools SET close_at = ?2 WHERE id = ?1",
+            (id, close_at),
+        )?;
     }
     Ok(())
 }

@@ -127,9 +127,20 @@ impl Query {
         Ok(())
     }
 
-    fn compare(&mut self, column: &str, kind: Kind, operator: &str, name: &str, value: &str) -> Result<()> {
+    fn compare(
+        &mut self,
+        column: &str,
+        kind: Kind,
+        operator: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<()> {
         self.values.push(sql_value(kind, operator, name, value)?);
-        let _ = write!(self.condition, " AND {column} {operator} ?{}", self.values.len());
+        let _ = write!(
+            self.condition,
+            " AND {column} {operator} ?{}",
+            self.values.len()
+        );
         Ok(())
     }
 }
@@ -152,11 +163,19 @@ fn sql_value(kind: Kind, operator: &str, name: &str, value: &str) -> Result<Sql>
             "true" => Ok(Sql::Integer(1)),
             "false" => Ok(Sql::Integer(0)),
             _ => value.parse().map(Sql::Integer).map_err(|_| {
-                Error::field(name, "INTEGER_EXPECTED", format!("`{value}` is no whole number"))
+                Error::field(
+                    name,
+                    "INTEGER_EXPECTED",
+                    format!("`{value}` is no whole number"),
+                )
             }),
         },
         Kind::Time => bound(value, operator).map(Sql::Integer).ok_or_else(|| {
-            Error::field(name, "INVALID_DATE_TIME_SYNTAX", format!("`{value}` is no time such as 2026-01-31T09:00:00"))
+            Error::field(
+                name,
+                "INVALID_DATE_TIME_SYNTAX",
+                format!("`{value}` is no time such as 2026-01-31T09:00:00"),
+            )
         }),
     }
 }
@@ -182,8 +201,16 @@ fn limit(spec: &Spec, params: &Params) -> Result<usize> {
         return Ok(spec.default_limit);
     };
     match text.parse::<usize>() {
-        Err(_) => Err(Error::field("limit", "INTEGER_EXPECTED", "limit must be a whole number")),
-        Ok(0) => Err(Error::field("limit", "VALUE_LESS_THAN_MIN", "limit must be 1 or more")),
+        Err(_) => Err(Error::field(
+            "limit",
+            "INTEGER_EXPECTED",
+            "limit must be a whole number",
+        )),
+        Ok(0) => Err(Error::field(
+            "limit",
+            "VALUE_LESS_THAN_MIN",
+            "limit must be 1 or more",
+        )),
         Ok(limit) if limit > spec.max_limit => Err(Error::field(
             "limit",
             "VALUE_GREATER_THAN_MAX",
@@ -206,7 +233,11 @@ fn order(spec: &Spec, sort: &str) -> Result<String> {
             .iter()
             .find(|(field, _, _, usage)| *field == name && *usage != Use::Equal)
         else {
-            return Err(Error::field("sort", "INVALID_VALUE", format!("cannot sort by `{name}`")));
+            return Err(Error::field(
+                "sort",
+                "INVALID_VALUE",
+                format!("cannot sort by `{name}`"),
+            ));
         };
         by_id |= name == "id";
         keys.push(format!("{column} {direction}"));
@@ -233,7 +264,10 @@ mod tests {
     };
 
     fn parse(params: &[(&str, &str)]) -> Result<Query> {
-        let params = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let params = params
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         Query::parse(&SPEC, &params)
     }
 
@@ -259,7 +293,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_refused() {
-        for wrong in [("limit", "101"), ("limit", "0"), ("limit", "x"), ("sort", "status"), ("created_lt", "soon")] {
+        for wrong in [
+            ("limit", "101"),
+            ("limit", "0"),
+            ("limit", "x"),
+            ("sort", "status"),
+            ("created_lt", "soon"),
+        ] {
             assert!(parse(&[wrong]).is_err(), "{wrong:?}");
         }
     }

@@ -63,7 +63,13 @@ impl Recipe {
 
     /// Whether candidates of these numbers make a page. `idle_millis` is the time since the last
     /// upload to the pool.
-    pub(crate) fn suffices(&self, real: usize, golden: usize, training: usize, idle_millis: i64) -> bool {
+    pub(crate) fn suffices(
+        &self,
+        real: usize,
+        golden: usize,
+        training: usize,
+        idle_millis: i64,
+    ) -> bool {
         let last = self.force_last && idle_millis >= self.force_last_delay_millis;
         golden >= self.golden.least
             && training >= self.training.least

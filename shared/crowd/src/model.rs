@@ -217,7 +217,11 @@ impl PoolRow {
     }
 
     pub(crate) fn noun(&self) -> &'static str {
-        if self.is_training() { "training" } else { "pool" }
+        if self.is_training() {
+            "training"
+        } else {
+            "pool"
+        }
     }
 
     pub(crate) fn wire(self) -> Pool {
@@ -243,7 +247,9 @@ impl PoolRow {
 
     pub(crate) fn wire_training(self) -> Result<Training> {
         let id = self.id.to_string();
-        let training = self.training.ok_or_else(|| Error::not_found("training", &id))?;
+        let training = self
+            .training
+            .ok_or_else(|| Error::not_found("training", &id))?;
         Ok(Training {
             id,
             project_id: self.project.to_string(),
@@ -270,7 +276,11 @@ impl PoolRow {
     }
 
     pub(crate) fn max_duration_millis(&self) -> i64 {
-        i64::from(self.form.assignment_max_duration_seconds.unwrap_or(TRAINING_SECONDS)) * 1000
+        i64::from(
+            self.form
+                .assignment_max_duration_seconds
+                .unwrap_or(TRAINING_SECONDS),
+        ) * 1000
     }
 }
 
@@ -282,7 +292,9 @@ fn training_as_pool(training: &Training) -> Pool {
         may_contain_adult_content: training.may_contain_adult_content,
         reward_per_assignment: Some(Decimal::ZERO),
         assignment_max_duration_seconds: Some(
-            training.assignment_max_duration_seconds.unwrap_or(TRAINING_SECONDS),
+            training
+                .assignment_max_duration_seconds
+                .unwrap_or(TRAINING_SECONDS),
         ),
         auto_accept_solutions: Some(true),
         mixer_config: Some(MixerConfig {
@@ -669,7 +681,13 @@ impl Tx<'_> {
 
     /// Gives a worker a value of a skill. Its time to live starts again; `ttl` (milliseconds)
     /// replaces the skill's own.
-    pub(crate) fn set_skill(&self, user: &str, skill: i64, value: Decimal, ttl: Option<i64>) -> Result<()> {
+    pub(crate) fn set_skill(
+        &self,
+        user: &str,
+        skill: i64,
+        value: Decimal,
+        ttl: Option<i64>,
+    ) -> Result<()> {
         let Some(row) = self.row(
             &format!("{} WHERE id = ?1", SkillRow::SELECT),
             [skill],
@@ -678,7 +696,10 @@ impl Tx<'_> {
         else {
             return Err(Error::not_found("skill", &skill.to_string()));
         };
-        let own = row.form.skill_ttl_hours.map(|hours| i64::from(hours) * 3_600_000);
+        let own = row
+            .form
+            .skill_ttl_hours
+            .map(|hours| i64::from(hours) * 3_600_000);
         let expires = ttl.or(own).map(|ttl| self.now().saturating_add(ttl));
         let id = crate::ids::FIRST_DECIMAL + self.next();
         let value = value.clamp(Decimal::ZERO, Decimal::ONE_HUNDRED).normalize();
@@ -686,7 +707,15 @@ impl Tx<'_> {
             "INSERT INTO user_skills (id, skill, owner, user, value, created, modified, expires)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)
              ON CONFLICT (skill, user) DO UPDATE SET value = ?5, modified = ?6, expires = ?7",
-            (id, skill, row.owner, user, value.to_string(), self.now(), expires),
+            (
+                id,
+                skill,
+                row.owner,
+                user,
+                value.to_string(),
+                self.now(),
+                expires,
+            ),
         )?;
         Ok(())
     }

@@ -207,9 +207,10 @@ impl Platform {
                 lifecycle::catch_up(tx)?;
                 let value = body(tx)?;
                 // Within the lock, so that a later request cannot be overtaken.
-                inner
-                    .due
-                    .store(lifecycle::next_due(tx)?.unwrap_or(i64::MAX), Ordering::Release);
+                inner.due.store(
+                    lifecycle::next_due(tx)?.unwrap_or(i64::MAX),
+                    Ordering::Release,
+                );
                 Ok(value)
             });
         if result.is_err() {
@@ -223,7 +224,9 @@ impl Platform {
     pub(crate) fn read_now<T>(&self, body: impl FnOnce(&Db<'_>) -> Result<T>) -> Result<T> {
         self.catch_up()?;
         let inner = &*self.0;
-        inner.store.read(&inner.settings, inner.clock.millis(), body)
+        inner
+            .store
+            .read(&inner.settings, inner.clock.millis(), body)
     }
 
     /// Runs one request that changes the state.

@@ -20,10 +20,17 @@ use crate::{
 /// Something that a worker or reviewer did.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    Submitted { assignment: String },
-    Skipped { assignment: String },
+    Submitted {
+        assignment: String,
+    },
+    Skipped {
+        assignment: String,
+    },
     /// Accepted or rejected; `how` names the verdict of a person, and is `None` when accepted at once.
-    Reviewed { assignment: String, how: Option<&'static str> },
+    Reviewed {
+        assignment: String,
+        how: Option<&'static str>,
+    },
 }
 
 /// A collector in its place: whose answers in which pools it counts.
@@ -36,7 +43,11 @@ struct Collector<'a> {
 
 impl Collector<'_> {
     fn history(&self) -> Option<u32> {
-        self.config.collector_config.parameters.as_ref().and_then(|parameters| parameters.history_size)
+        self.config
+            .collector_config
+            .parameters
+            .as_ref()
+            .and_then(|parameters| parameters.history_size)
     }
 }
 
@@ -61,14 +72,30 @@ pub(crate) fn handle(tx: &Tx<'_>, events: Vec<Event>) -> Result<()> {
         let project = tx.project(pool.project)?;
         let in_pool = pool.quality().map_or(&[][..], |quality| &quality.configs);
         for config in in_pool {
-            collect(tx, &event, config, vec![pool.id], &pool, &assignment, &mut queue)?;
+            collect(
+                tx,
+                &event,
+                config,
+                vec![pool.id],
+                &pool,
+                &assignment,
+                &mut queue,
+            )?;
         }
         if let Some(quality) = &project.form.quality_control
             && !quality.configs.is_empty()
         {
             let pools = pools_of(tx, project.id)?;
             for config in &quality.configs {
-                collect(tx, &event, config, pools.clone(), &pool, &assignment, &mut queue)?;
+                collect(
+                    tx,
+                    &event,
+                    config,
+                    pools.clone(),
+                    &pool,
+                    &assignment,
+                    &mut queue,
+                )?;
             }
         }
     }
@@ -76,7 +103,11 @@ pub(crate) fn handle(tx: &Tx<'_>, events: Vec<Event>) -> Result<()> {
 }
 
 fn pools_of(db: &Db<'_>, project: i64) -> Result<Vec<i64>> {
-    db.rows("SELECT id FROM pools WHERE project = ?1", [project], |row| row.get(0))
+    db.rows(
+        "SELECT id FROM pools WHERE project = ?1",
+        [project],
+        |row| row.get(0),
+    )
 }
 
 /// One collector hears of one event.
@@ -93,7 +124,10 @@ fn collect(
     let kind = &config.collector_config.kind;
     let concerned = match event {
         Event::Submitted { .. } => {
-            matches!(kind, Type::GoldenSet | Type::MajorityVote | Type::AssignmentSubmitTime)
+            matches!(
+                kind,
+                Type::GoldenSet | Type::MajorityVote | Type::AssignmentSubmitTime
+            )
         }
         Event::Skipped { .. } => matches!(kind, Type::SkippedInRowAssignments),
         Event::Reviewed { how, .. } => match kind {
@@ -117,7 +151,11 @@ fn collect(
     };
     for worker in workers {
         let facts = facts(tx, &collector, worker, pool, assignment, event)?;
-        let target = Target { pool, worker, assignment };
+        let target = Target {
+            pool,
+            worker,
+            assignment,
+        };
         for action in rules::fired(&config.rules, &facts) {
             apply(tx, action, &collector, &target, &facts, queue)?;
         }
@@ -295,7 +333,14 @@ fn vote(
             tx.run(
                 "INSERT OR REPLACE INTO scores (worker, pool, source, task, kind, at, score)
                  VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)",
-                (worker, pool.id, collector.uuid, task.n, tx.next(), i64::from(answer == majority)),
+                (
+                    worker,
+                    pool.id,
+                    collector.uuid,
+                    task.n,
+                    tx.next(),
+                    i64::from(answer == majority),
+                ),
             )?;
             scored.insert(*worker);
         }
@@ -325,7 +370,12 @@ fn apply(
             }
         }
         ActionType::SetSkill => {
-            set_skill(tx, parameters, target, parameters.skill_value.map(Decimal::from))?;
+            set_skill(
+                tx,
+                parameters,
+                target,
+                parameters.skill_value.map(Decimal::from),
+            )?;
         }
         ActionType::SetSkillFromOutputField => {
             let field = parameters.from_field.as_ref();
@@ -338,7 +388,9 @@ fn apply(
             let comment = parameters.public_comment.as_deref();
             queue.extend(review_all(tx, target, false, comment)?);
         }
-        ref other => tracing::debug!(action = %other, "this action of a quality rule does nothing here"),
+        ref other => {
+            tracing::debug!(action = %other, "this action of a quality rule does nothing here")
+        }
     }
     Ok(())
 }
@@ -348,9 +400,16 @@ pub(crate) fn exact(rate: f64) -> Decimal {
     Decimal::from_f64(rate).unwrap_or_default()
 }
 
-fn restrict(tx: &Tx<'_>, kind: &ActionType, parameters: &ActionParameters, target: &Target<'_>) -> Result<()> {
+fn restrict(
+    tx: &Tx<'_>,
+    kind: &ActionType,
+    parameters: &ActionParameters,
+    target: &Target<'_>,
+) -> Result<()> {
     let minutes = if *kind == ActionType::Restriction {
-        parameters.duration_days.map(|days| i64::from(days) * 24 * 60)
+        parameters
+            .duration_days
+            .map(|days| i64::from(days) * 24 * 60)
     } else {
         let unit = match parameters.duration_unit {
             Some(DurationUnit::Minutes) => Some(1),
@@ -370,7 +429,11 @@ fn restrict(tx: &Tx<'_>, kind: &ActionType, parameters: &ActionParameters, targe
     tx.restrict(&Restriction {
         owner: &target.pool.owner,
         // Only the platform itself bans from everything.
-        scope: if scope == RestrictionScope::System { "ALL_PROJECTS" } else { scope.as_str() },
+        scope: if scope == RestrictionScope::System {
+            "ALL_PROJECTS"
+        } else {
+            scope.as_str()
+        },
         user: &user,
         project,
         pool,
@@ -421,13 +484,21 @@ fn set_skill(
     value: Option<Decimal>,
 ) -> Result<()> {
     let Some(value) = value else { return Ok(()) };
-    let skill = parameters.skill_id.as_deref().and_then(|id| id.parse::<i64>().ok()).unwrap_or(0);
+    let skill = parameters
+        .skill_id
+        .as_deref()
+        .and_then(|id| id.parse::<i64>().ok())
+        .unwrap_or(0);
     let owned = tx.number(
         "SELECT EXISTS (SELECT 1 FROM skills WHERE id = ?1 AND owner = ?2)",
         (skill, &target.pool.owner),
     )?;
     if owned == 0 {
-        tracing::warn!(pool = target.pool.id, skill, "a quality rule sets a skill that does not exist");
+        tracing::warn!(
+            pool = target.pool.id,
+            skill,
+            "a quality rule sets a skill that does not exist"
+        );
         return Ok(());
     }
     let user = tx.worker(target.worker)?.id;
@@ -450,7 +521,12 @@ fn change_overlap(tx: &Tx<'_>, parameters: &ActionParameters, target: &Target<'_
 }
 
 /// Reviews everything of a worker in the pool that waits for it.
-fn review_all(tx: &Tx<'_>, target: &Target<'_>, accept: bool, comment: Option<&str>) -> Result<Vec<Event>> {
+fn review_all(
+    tx: &Tx<'_>,
+    target: &Target<'_>,
+    accept: bool,
+    comment: Option<&str>,
+) -> Result<Vec<Event>> {
     let waiting = tx.rows(
         &format!(
             "{} WHERE worker = ?1 AND pool = ?2 AND status = 'SUBMITTED' ORDER BY n",

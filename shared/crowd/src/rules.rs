@@ -8,9 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use quorate_toloka::types::{
-    Action, KnownSolution, Operator, Rule, RuleCondition, Values,
-};
+use quorate_toloka::types::{Action, KnownSolution, Operator, Rule, RuleCondition, Values};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
 
@@ -53,7 +51,11 @@ fn holds(condition: &RuleCondition, facts: &Facts) -> bool {
 /// The value of a fact by the name that `SET_SKILL_FROM_OUTPUT_FIELD` gives it.
 pub(crate) fn output_field(facts: &Facts, field: &str) -> Option<f64> {
     // Some pages of the reference call it so.
-    let field = if field == "wrong_answers_rate" { "incorrect_answers_rate" } else { field };
+    let field = if field == "wrong_answers_rate" {
+        "incorrect_answers_rate"
+    } else {
+        field
+    };
     facts.get(field).and_then(Value::as_f64)
 }
 
@@ -80,7 +82,12 @@ pub(crate) fn known_answers(answers: &[(Kind, f64)]) -> Facts {
 /// Facts of `MAJORITY_VOTE`: 1 for each answer that agreed with the majority, else 0.
 pub(crate) fn votes(scores: &[f64]) -> Facts {
     let mut facts = Facts::from([("total_answers_count", scores.len().into())]);
-    rates(&mut facts, scores, "correct_answers_rate", "incorrect_answers_rate");
+    rates(
+        &mut facts,
+        scores,
+        "correct_answers_rate",
+        "incorrect_answers_rate",
+    );
     facts
 }
 
@@ -96,9 +103,17 @@ pub(crate) fn submit_times(millis: &[i64], threshold_seconds: u32) -> Facts {
 
 /// Facts of `ACCEPTANCE_RATE`, from the reviews: accepted or not.
 pub(crate) fn reviews(accepted: &[bool]) -> Facts {
-    let scores: Vec<f64> = accepted.iter().map(|yes| f64::from(u8::from(*yes))).collect();
+    let scores: Vec<f64> = accepted
+        .iter()
+        .map(|yes| f64::from(u8::from(*yes)))
+        .collect();
     let mut facts = Facts::from([("total_assignments_count", scores.len().into())]);
-    rates(&mut facts, &scores, "accepted_assignments_rate", "rejected_assignments_rate");
+    rates(
+        &mut facts,
+        &scores,
+        "accepted_assignments_rate",
+        "rejected_assignments_rate",
+    );
     facts
 }
 
@@ -193,7 +208,10 @@ mod tests {
     #[test]
     fn golden_rates_leave_training_answers_out_and_total_rates_do_not() {
         let facts = known_answers(&[(Kind::Golden, 1.0), (Kind::Training, 0.0)]);
-        assert_eq!(output_field(&facts, "golden_set_correct_answers_rate"), Some(100.0));
+        assert_eq!(
+            output_field(&facts, "golden_set_correct_answers_rate"),
+            Some(100.0)
+        );
         assert_eq!(output_field(&facts, "correct_answers_rate"), Some(50.0));
         assert_eq!(output_field(&facts, "wrong_answers_rate"), Some(50.0));
         assert_eq!(facts.get("total_answers_count"), Some(&json!(2)));

@@ -35,7 +35,9 @@ pub enum OpenError {
     #[error("cannot open the crowd's database: {0}")]
     Database(#[from] rusqlite::Error),
     /// Another version of the platform wrote the database.
-    #[error("the crowd's database has version {found}, this program knows version {known}; start with an empty data folder or use the program that wrote it")]
+    #[error(
+        "the crowd's database has version {found}, this program knows version {known}; start with an empty data folder or use the program that wrote it"
+    )]
     Version {
         /// The version of the file.
         found: i64,
@@ -162,13 +164,18 @@ impl Store {
     ) -> std::result::Result<String, rusqlite::Error> {
         let conn = lock(&self.writer);
         let found: Option<String> = conn
-            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
+                row.get(0)
+            })
             .optional()?;
         if let Some(value) = found {
             return Ok(value);
         }
         let value = make();
-        conn.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", (key, &value))?;
+        conn.execute(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2)",
+            (key, &value),
+        )?;
         Ok(value)
     }
 }
@@ -186,7 +193,11 @@ impl Db<'_> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>> {
-        Ok(self.conn.prepare_cached(sql)?.query_row(params, read).optional()?)
+        Ok(self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params, read)
+            .optional()?)
     }
 
     /// All rows that a query finds.

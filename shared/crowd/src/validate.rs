@@ -85,10 +85,16 @@ fn check_array(
         return refuse("ARRAY_EXPECTED", "Value must be an array");
     };
     if field.min_size.is_some_and(|min| items.len() < min as usize) {
-        return refuse("ARRAY_SIZE_LESS_THAN_MIN", format!("{} items are too few", items.len()));
+        return refuse(
+            "ARRAY_SIZE_LESS_THAN_MIN",
+            format!("{} items are too few", items.len()),
+        );
     }
     if field.max_size.is_some_and(|max| items.len() > max as usize) {
-        return refuse("ARRAY_SIZE_GREATER_THAN_MAX", format!("{} items are too many", items.len()));
+        return refuse(
+            "ARRAY_SIZE_GREATER_THAN_MAX",
+            format!("{} items are too many", items.len()),
+        );
     }
     for (index, item) in items.iter().enumerate() {
         if let Some((code, message)) = check_single(item, element, field) {
@@ -128,10 +134,16 @@ fn check_string(value: &Value, field: &FieldSpec) -> Refusal {
         return refuse("BLANK_STRING_NOT_ALLOWED", "Value must not be empty");
     }
     if field.min_length.is_some_and(|min| length < min as usize) {
-        return refuse("STRING_LENGTH_LESS_THAN_MIN", format!("{length} characters are too few"));
+        return refuse(
+            "STRING_LENGTH_LESS_THAN_MIN",
+            format!("{length} characters are too few"),
+        );
     }
     if field.max_length.is_some_and(|max| length > max as usize) {
-        return refuse("STRING_LENGTH_GREATER_THAN_MAX", format!("{length} characters are too many"));
+        return refuse(
+            "STRING_LENGTH_GREATER_THAN_MAX",
+            format!("{length} characters are too many"),
+        );
     }
     None
 }
@@ -143,13 +155,18 @@ fn check_url(value: &Value, field: &FieldSpec) -> Refusal {
         let scheme = text.split_once("://").is_some_and(|(scheme, rest)| {
             !rest.is_empty()
                 && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-                && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+                && scheme
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
         });
         let clean = !text.chars().any(|c| c.is_whitespace() || c.is_control());
         if clean && (scheme || text.starts_with('/')) {
             None
         } else {
-            refuse("INVALID_URL_SYNTAX", "Value must be an address such as https://example.com/1.png")
+            refuse(
+                "INVALID_URL_SYNTAX",
+                "Value must be an address such as https://example.com/1.png",
+            )
         }
     })
 }
@@ -177,16 +194,24 @@ fn check_number(value: &Value, field: &FieldSpec, integer: bool) -> Refusal {
 
 /// `"<latitude>,<longitude>"`.
 fn check_coordinates(value: &Value) -> Refusal {
-    let valid = value.as_str().and_then(|text| text.split_once(',')).is_some_and(|(lat, lon)| {
-        let within = |text: &str, limit: f64| {
-            text.trim().parse::<f64>().is_ok_and(|degrees| degrees.abs() <= limit)
-        };
-        within(lat, 90.0) && within(lon, 180.0)
-    });
+    let valid = value
+        .as_str()
+        .and_then(|text| text.split_once(','))
+        .is_some_and(|(lat, lon)| {
+            let within = |text: &str, limit: f64| {
+                text.trim()
+                    .parse::<f64>()
+                    .is_ok_and(|degrees| degrees.abs() <= limit)
+            };
+            within(lat, 90.0) && within(lon, 180.0)
+        });
     if valid {
         None
     } else {
-        refuse("INVALID_COORDINATES_SYNTAX", "Value must be `latitude,longitude`")
+        refuse(
+            "INVALID_COORDINATES_SYNTAX",
+            "Value must be `latitude,longitude`",
+        )
     }
 }
 
@@ -203,7 +228,13 @@ mod tests {
             values.insert("f".to_owned(), value);
         }
         let mut errors = FieldErrors::new();
-        check(&values, &spec, "output_values", Strictness::Whole, &mut errors);
+        check(
+            &values,
+            &spec,
+            "output_values",
+            Strictness::Whole,
+            &mut errors,
+        );
         errors.remove("output_values.f").map(|error| error.code)
     }
 
@@ -211,31 +242,99 @@ mod tests {
     fn values_are_checked_by_type_bounds_and_allowed_values() {
         let cases = [
             (json!({"type": "string"}), json!("x"), None),
-            (json!({"type": "string"}), json!(null), Some("VALUE_REQUIRED")),
-            (json!({"type": "string"}), json!(""), Some("BLANK_STRING_NOT_ALLOWED")),
-            (json!({"type": "string", "required": false}), json!(null), None),
+            (
+                json!({"type": "string"}),
+                json!(null),
+                Some("VALUE_REQUIRED"),
+            ),
+            (
+                json!({"type": "string"}),
+                json!(""),
+                Some("BLANK_STRING_NOT_ALLOWED"),
+            ),
+            (
+                json!({"type": "string", "required": false}),
+                json!(null),
+                None,
+            ),
             (json!({"type": "string"}), json!(1), Some("STRING_EXPECTED")),
-            (json!({"type": "string", "max_length": 2}), json!("äöü"), Some("STRING_LENGTH_GREATER_THAN_MAX")),
-            (json!({"type": "string", "min_length": 3}), json!("äö"), Some("STRING_LENGTH_LESS_THAN_MIN")),
-            (json!({"type": "string", "allowed_values": ["a"]}), json!("b"), Some("VALUE_NOT_ALLOWED")),
+            (
+                json!({"type": "string", "max_length": 2}),
+                json!("äöü"),
+                Some("STRING_LENGTH_GREATER_THAN_MAX"),
+            ),
+            (
+                json!({"type": "string", "min_length": 3}),
+                json!("äö"),
+                Some("STRING_LENGTH_LESS_THAN_MIN"),
+            ),
+            (
+                json!({"type": "string", "allowed_values": ["a"]}),
+                json!("b"),
+                Some("VALUE_NOT_ALLOWED"),
+            ),
             (json!({"type": "url"}), json!("https://e.com/1.png"), None),
             (json!({"type": "url"}), json!("/files/1.png"), None),
-            (json!({"type": "url"}), json!("javascript:alert(1)"), Some("INVALID_URL_SYNTAX")),
-            (json!({"type": "integer", "max_value": 5}), json!(6), Some("VALUE_GREATER_THAN_MAX")),
-            (json!({"type": "integer"}), json!(1.5), Some("INTEGER_EXPECTED")),
-            (json!({"type": "integer"}), json!("1"), Some("INTEGER_EXPECTED")),
-            (json!({"type": "float", "min_value": 0}), json!(-0.5), Some("VALUE_LESS_THAN_MIN")),
-            (json!({"type": "boolean"}), json!("true"), Some("BOOLEAN_EXPECTED")),
+            (
+                json!({"type": "url"}),
+                json!("javascript:alert(1)"),
+                Some("INVALID_URL_SYNTAX"),
+            ),
+            (
+                json!({"type": "integer", "max_value": 5}),
+                json!(6),
+                Some("VALUE_GREATER_THAN_MAX"),
+            ),
+            (
+                json!({"type": "integer"}),
+                json!(1.5),
+                Some("INTEGER_EXPECTED"),
+            ),
+            (
+                json!({"type": "integer"}),
+                json!("1"),
+                Some("INTEGER_EXPECTED"),
+            ),
+            (
+                json!({"type": "float", "min_value": 0}),
+                json!(-0.5),
+                Some("VALUE_LESS_THAN_MIN"),
+            ),
+            (
+                json!({"type": "boolean"}),
+                json!("true"),
+                Some("BOOLEAN_EXPECTED"),
+            ),
             (json!({"type": "boolean"}), json!(true), None),
             (json!({"type": "coordinates"}), json!("55.7,37.6"), None),
-            (json!({"type": "coordinates"}), json!("155.7,37.6"), Some("INVALID_COORDINATES_SYNTAX")),
-            (json!({"type": "array_string", "max_size": 1}), json!(["a", "b"]), Some("ARRAY_SIZE_GREATER_THAN_MAX")),
-            (json!({"type": "array_string", "min_size": 1}), json!([]), Some("ARRAY_SIZE_LESS_THAN_MIN")),
-            (json!({"type": "array_string"}), json!("a"), Some("ARRAY_EXPECTED")),
+            (
+                json!({"type": "coordinates"}),
+                json!("155.7,37.6"),
+                Some("INVALID_COORDINATES_SYNTAX"),
+            ),
+            (
+                json!({"type": "array_string", "max_size": 1}),
+                json!(["a", "b"]),
+                Some("ARRAY_SIZE_GREATER_THAN_MAX"),
+            ),
+            (
+                json!({"type": "array_string", "min_size": 1}),
+                json!([]),
+                Some("ARRAY_SIZE_LESS_THAN_MIN"),
+            ),
+            (
+                json!({"type": "array_string"}),
+                json!("a"),
+                Some("ARRAY_EXPECTED"),
+            ),
             (json!({"type": "json"}), json!({"a": [1]}), None),
         ];
         for (spec, value, expected) in cases {
-            assert_eq!(code(spec.clone(), value.clone()).as_deref(), expected, "{spec} {value}");
+            assert_eq!(
+                code(spec.clone(), value.clone()).as_deref(),
+                expected,
+                "{spec} {value}"
+            );
         }
     }
 
@@ -247,7 +346,13 @@ mod tests {
         )]);
         let mut errors = FieldErrors::new();
         let values = json!({"a": [1, "x"], "b": 1});
-        check(values.as_object().unwrap(), &spec, "v", Strictness::Part, &mut errors);
+        check(
+            values.as_object().unwrap(),
+            &spec,
+            "v",
+            Strictness::Part,
+            &mut errors,
+        );
         assert_eq!(errors.keys().collect::<Vec<_>>(), ["v.a.1", "v.b"]);
     }
 }

@@ -24,7 +24,7 @@ const MOST_OUTPUT_BYTES: usize = 4_194_304;
 
 /// What came of asking for a page.
 pub(crate) enum Taken {
-    Page(AssignmentRow),
+    Page(Box<AssignmentRow>),
     Nothing(No),
 }
 
@@ -53,7 +53,13 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
         return Ok(Taken::Nothing(No::PoolClosed));
     }
     let shuffle = pool.mixer().shuffle_tasks_in_task_suite.unwrap_or(true);
-    mixer::arrange(&mut tasks, shuffle, tx.settings.seed, &worker.id, worker.taken);
+    mixer::arrange(
+        &mut tasks,
+        shuffle,
+        tx.settings.seed,
+        &worker.id,
+        worker.taken,
+    );
 
     let suite = ids::object(pool.id, tx.now(), tx.next());
     let id = ids::object(pool.id, tx.now(), tx.next());
@@ -78,14 +84,20 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
             "INSERT INTO answers (assignment, position, task) VALUES (?1, ?2, ?3)",
             (assignment, position, task),
         )?;
-        tx.run("INSERT INTO given (worker, task) VALUES (?1, ?2)", (worker.n, task))?;
+        tx.run(
+            "INSERT INTO given (worker, task) VALUES (?1, ?2)",
+            (worker.n, task),
+        )?;
         tx.run("UPDATE tasks SET issued = issued + 1 WHERE n = ?1", [task])?;
     }
-    tx.run("UPDATE workers SET taken = taken + 1 WHERE n = ?1", [worker.n])?;
+    tx.run(
+        "UPDATE workers SET taken = taken + 1 WHERE n = ?1",
+        [worker.n],
+    )?;
     if pool.close_at.is_some() {
         lifecycle::refresh(tx, pool.id)?;
     }
-    Ok(Taken::Page(tx.assignment(&id)?))
+    Ok(Taken::Page(Box::new(tx.assignment(&id)?)))
 }
 
 /// An assignment of this worker.
@@ -111,18 +123,32 @@ fn must_be_active(row: &AssignmentRow) -> Result<()> {
 }
 
 /// Takes a worker's answers. Sending the same answers again gets the same reply.
-pub(crate) fn submit(tx: &Tx<'_>, worker: &WorkerRow, id: &str, solutions: &[Values]) -> Result<Submitted> {
+pub(crate) fn submit(
+    tx: &Tx<'_>,
+    worker: &WorkerRow,
+    id: &str,
+    solutions: &[Values],
+) -> Result<Submitted> {
     let row = own(tx, worker, id)?;
     let solutions: Vec<Values> = solutions.iter().map(without_nulls).collect();
     let sent = canonical_list(&solutions)?;
     if sent.len() > MOST_OUTPUT_BYTES {
-        return Err(Error::too_large(format!("The answers are larger than {MOST_OUTPUT_BYTES} bytes")));
+        return Err(Error::too_large(format!(
+            "The answers are larger than {MOST_OUTPUT_BYTES} bytes"
+        )));
     }
     let digest = ids::digest(sent.as_bytes());
     if row.sent.as_deref() == Some(&digest) {
         // The reply to the first submit was lost; what happened since is not its business.
-        let status = if row.accepted == row.submitted { "ACCEPTED" } else { "SUBMITTED" };
-        return Ok(Submitted { status: status.to_owned(), hints: Vec::new() });
+        let status = if row.accepted == row.submitted {
+            "ACCEPTED"
+        } else {
+            "SUBMITTED"
+        };
+        return Ok(Submitted {
+            status: status.to_owned(),
+            hints: Vec::new(),
+        });
     }
     must_be_active(&row)?;
     let pool = tx.pool(row.pool)?;
@@ -132,14 +158,25 @@ pub(crate) fn submit(tx: &Tx<'_>, worker: &WorkerRow, id: &str, solutions: &[Val
     let hints = wrong_training(&page, &solutions);
     if !hints.is_empty() {
         if row.first.is_none() {
-            tx.run("UPDATE assignments SET first = ?2 WHERE n = ?1", (row.n, &sent))?;
+            tx.run(
+                "UPDATE assignments SET first = ?2 WHERE n = ?1",
+                (row.n, &sent),
+            )?;
         }
-        return Ok(Submitted { status: "ACTIVE".to_owned(), hints });
+        return Ok(Submitted {
+            status: "ACTIVE".to_owned(),
+            hints,
+        });
     }
     record(tx, &pool, &row, &page, &solutions, &digest)?;
-    let mut events = vec![Event::Submitted { assignment: row.id.clone() }];
+    let mut events = vec![Event::Submitted {
+        assignment: row.id.clone(),
+    }];
     let status = if pool.auto_accepts() {
-        events.push(Event::Reviewed { assignment: row.id.clone(), how: None });
+        events.push(Event::Reviewed {
+            assignment: row.id.clone(),
+            how: None,
+        });
         "ACCEPTED"
     } else {
         "SUBMITTED"
@@ -151,7 +188,10 @@ pub(crate) fn submit(tx: &Tx<'_>, worker: &WorkerRow, id: &str, solutions: &[Val
     }
     quality::handle(tx, events)?;
     lifecycle::refresh(tx, pool.id)?;
-    Ok(Submitted { status: status.to_owned(), hints: Vec::new() })
+    Ok(Submitted {
+        status: status.to_owned(),
+        hints: Vec::new(),
+    })
 }
 
 /// Refuses answers that do not fit the page or the project.
@@ -160,7 +200,11 @@ fn check_solutions(spec: &TaskSpec, page: &[TaskRow], solutions: &[Values]) -> R
         return Err(Error::field(
             "solutions",
             "ARRAY_SIZE_OUT_OF_BOUNDS",
-            format!("The page has {} tasks, {} solutions came", page.len(), solutions.len()),
+            format!(
+                "The page has {} tasks, {} solutions came",
+                page.len(),
+                solutions.len()
+            ),
         ));
     }
     if spec.output_spec.is_empty() {
@@ -170,9 +214,19 @@ fn check_solutions(spec: &TaskSpec, page: &[TaskRow], solutions: &[Values]) -> R
     let mut errors = FieldErrors::new();
     for (index, values) in solutions.iter().enumerate() {
         let path = format!("solutions.{index}.output_values");
-        validate::check(values, &spec.output_spec, &path, Strictness::Whole, &mut errors);
+        validate::check(
+            values,
+            &spec.output_spec,
+            &path,
+            Strictness::Whole,
+            &mut errors,
+        );
     }
-    if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::validation(errors))
+    }
 }
 
 /// Training tasks that are answered wrongly, with their hints.
@@ -186,7 +240,13 @@ fn wrong_training(page: &[TaskRow], solutions: &[Values]) -> Vec<(usize, String)
         .enumerate()
         .filter(|(_, (task, answer))| wrong(task, answer))
         .map(|(index, (task, _))| {
-            (index, task.form.message_on_unknown_solution.clone().unwrap_or_default())
+            (
+                index,
+                task.form
+                    .message_on_unknown_solution
+                    .clone()
+                    .unwrap_or_default(),
+            )
         })
         .collect()
 }
@@ -203,27 +263,44 @@ fn record(
     for (position, (task, answer)) in page.iter().zip(solutions).enumerate() {
         tx.run(
             "UPDATE answers SET answer = ?3 WHERE assignment = ?1 AND position = ?2",
-            (row.n, i64::try_from(position).unwrap_or(i64::MAX), canonical(answer)?),
+            (
+                row.n,
+                i64::try_from(position).unwrap_or(i64::MAX),
+                canonical(answer)?,
+            ),
         )?;
         tx.run("UPDATE tasks SET done = done + 1 WHERE n = ?1", [task.n])?;
-        let Some(known) = &task.form.known_solutions else { continue };
+        let Some(known) = &task.form.known_solutions else {
+            continue;
+        };
         if task.kind == Kind::Real {
             continue;
         }
         // A training counts the first attempt: with the hint anybody is right.
         let first = row.first.as_ref().and_then(|first| first.get(position));
-        let counted = if task.kind == Kind::Training { first.unwrap_or(answer) } else { answer };
+        let counted = if task.kind == Kind::Training {
+            first.unwrap_or(answer)
+        } else {
+            answer
+        };
         tx.run(
             "INSERT OR REPLACE INTO scores (worker, pool, source, task, kind, at, score)
              VALUES (?1, ?2, 'known', ?3, ?4, ?5, ?6)",
-            (row.worker, pool.id, task.n, task.kind.column(), tx.next(), rules::correctness(known, counted)),
+            (
+                row.worker,
+                pool.id,
+                task.n,
+                task.kind.column(),
+                tx.next(),
+                rules::correctness(known, counted),
+            ),
         )?;
     }
     // With manual review the money is reserved until the verdict.
     tx.settle(&pool.owner, row.cost)?;
     let accepted = pool.auto_accepts();
-    let review_by = tx.now()
-        + i64::from(pool.form.auto_accept_period_day.unwrap_or(REVIEW_DAYS)) * 86_400_000;
+    let review_by =
+        tx.now() + i64::from(pool.form.auto_accept_period_day.unwrap_or(REVIEW_DAYS)) * 86_400_000;
     tx.run(
         "UPDATE assignments SET status = ?2, submitted = ?3, accepted = ?4, deadline = ?5,
            ended = ?6, sent = ?7 WHERE n = ?1",
@@ -253,7 +330,9 @@ fn pass_training(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<()> 
         (worker.n, pool.id, since),
     )?;
     let answers = quality::known_answers(tx, worker.n, &[pool.id], since, None)?;
-    let enough = training.task_suites_required_to_pass.is_some_and(|count| i64::from(count) == submitted);
+    let enough = training
+        .task_suites_required_to_pass
+        .is_some_and(|count| i64::from(count) == submitted);
     let done = enough || (!answers.is_empty() && access::next_page(tx, worker, pool)?.is_none());
     let facts = rules::known_answers(&answers);
     if let (true, Some(rate)) = (done, rules::output_field(&facts, "correct_answers_rate")) {
@@ -270,11 +349,15 @@ fn retry_millis(training: &PoolRow) -> Option<i64> {
 
 /// Work in a pool keeps the skill of the training that the pool asks for.
 fn keep_training_skill(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<()> {
-    let required = pool.quality().and_then(|quality| quality.training_requirement.as_ref());
+    let required = pool
+        .quality()
+        .and_then(|quality| quality.training_requirement.as_ref());
     let Some(Ok(id)) = required.map(|required| required.training_pool_id.parse::<i64>()) else {
         return Ok(());
     };
-    let Some(training) = tx.find_pool(id)? else { return Ok(()) };
+    let Some(training) = tx.find_pool(id)? else {
+        return Ok(());
+    };
     if let (Some(skill), Some(retry)) = (training.skill, retry_millis(&training)) {
         tx.run(
             "UPDATE user_skills SET expires = ?3 WHERE skill = ?1 AND user = ?2",
@@ -310,7 +393,11 @@ pub(crate) fn exit(tx: &Tx<'_>, worker: &WorkerRow, id: &str) -> Result<String> 
 /// What happens to an assignment whose deadline has come.
 pub(crate) fn overdue(tx: &Tx<'_>, n: i64) -> Result<()> {
     let row = tx
-        .row(&format!("{} WHERE n = ?1", AssignmentRow::SELECT), [n], AssignmentRow::read)?
+        .row(
+            &format!("{} WHERE n = ?1", AssignmentRow::SELECT),
+            [n],
+            AssignmentRow::read,
+        )?
         .ok_or_else(|| Error::internal(format!("assignment {n} vanished")))?;
     if row.status == "SUBMITTED" {
         let events = review(tx, &row, true, None)?;
@@ -322,7 +409,11 @@ pub(crate) fn overdue(tx: &Tx<'_>, n: i64) -> Result<()> {
 
 /// Ends an active assignment without answers: overlap and money go back.
 fn give_back(tx: &Tx<'_>, row: &AssignmentRow, status: &str) -> Result<()> {
-    let when = if status == "SKIPPED" { "skipped" } else { "expired" };
+    let when = if status == "SKIPPED" {
+        "skipped"
+    } else {
+        "expired"
+    };
     tx.run(
         &format!("UPDATE assignments SET status = ?2, {when} = ?3, deadline = NULL, ended = ?4 WHERE n = ?1"),
         (row.n, status, tx.now(), tx.next()),
@@ -344,7 +435,10 @@ pub(crate) fn review(
 ) -> Result<Vec<Event>> {
     let pool = tx.pool(row.pool)?;
     if pool.status == "ARCHIVED" {
-        return Err(Error::conflict("POOL_INAPPROPRIATE_STATUS", "The pool is archived"));
+        return Err(Error::conflict(
+            "POOL_INAPPROPRIATE_STATUS",
+            "The pool is archived",
+        ));
     }
     let how = match (row.status.as_str(), accept) {
         ("SUBMITTED", true) => "ACCEPT",
@@ -357,13 +451,23 @@ pub(crate) fn review(
             "ACCEPT_AFTER_REJECT"
         }
         (status, true) => {
-            return Err(Error::state(format!("The assignment is {status}"), &["SUBMITTED", "REJECTED"]));
+            return Err(Error::state(
+                format!("The assignment is {status}"),
+                &["SUBMITTED", "REJECTED"],
+            ));
         }
         (status, false) => {
-            return Err(Error::state(format!("The assignment is {status}"), &["SUBMITTED"]));
+            return Err(Error::state(
+                format!("The assignment is {status}"),
+                &["SUBMITTED"],
+            ));
         }
     };
-    let (status, when) = if accept { ("ACCEPTED", "accepted") } else { ("REJECTED", "rejected") };
+    let (status, when) = if accept {
+        ("ACCEPTED", "accepted")
+    } else {
+        ("REJECTED", "rejected")
+    };
     tx.run(
         &format!(
             "UPDATE assignments SET status = ?2, {when} = ?3, deadline = NULL,
@@ -371,7 +475,10 @@ pub(crate) fn review(
         ),
         (row.n, status, tx.now(), comment),
     )?;
-    Ok(vec![Event::Reviewed { assignment: row.id.clone(), how: Some(how) }])
+    Ok(vec![Event::Reviewed {
+        assignment: row.id.clone(),
+        how: Some(how),
+    }])
 }
 
 /// A value that is not set is absent, not null.
@@ -390,8 +497,10 @@ pub(crate) fn canonical(values: &Values) -> Result<String> {
 }
 
 fn canonical_list(solutions: &[Values]) -> Result<String> {
-    let sorted: Vec<BTreeMap<&String, &Value>> =
-        solutions.iter().map(|values| values.iter().collect()).collect();
+    let sorted: Vec<BTreeMap<&String, &Value>> = solutions
+        .iter()
+        .map(|values| values.iter().collect())
+        .collect();
     Ok(serde_json::to_string(&sorted)?)
 }
 
@@ -400,14 +509,21 @@ pub(crate) fn view(db: &Db<'_>, row: &AssignmentRow) -> Result<Value> {
     let pool = db.pool(row.pool)?;
     let spec = db.project(pool.project)?.spec();
     let shown = |name: &String| {
-        !spec.input_spec.get(name).is_some_and(|field| field.hidden.unwrap_or(false))
+        !spec
+            .input_spec
+            .get(name)
+            .is_some_and(|field| field.hidden.unwrap_or(false))
     };
     let tasks: Vec<Value> = db
         .page(row.n)?
         .into_iter()
         .map(|(task, _)| {
-            let values: Values =
-                task.form.input_values.into_iter().filter(|(name, _)| shown(name)).collect();
+            let values: Values = task
+                .form
+                .input_values
+                .into_iter()
+                .filter(|(name, _)| shown(name))
+                .collect();
             json!({ "id": task.id, "input_values": values })
         })
         .collect();

@@ -68,14 +68,22 @@ impl SignIn {
         }
         if serde_json::to_string(&self.profile)?.len() > MOST_PROFILE_BYTES {
             let message = format!("A profile has at most {MOST_PROFILE_BYTES} bytes");
-            return Err(Error::field("profile", "OBJECT_SIZE_BYTES_GREATER_THAN_MAX", message));
+            return Err(Error::field(
+                "profile",
+                "OBJECT_SIZE_BYTES_GREATER_THAN_MAX",
+                message,
+            ));
         }
         Ok(())
     }
 }
 
 fn find(db: &Db<'_>, login: &str) -> Result<Option<WorkerRow>> {
-    db.row(&format!("{} WHERE login = ?1", WorkerRow::SELECT), [login], WorkerRow::read)
+    db.row(
+        &format!("{} WHERE login = ?1", WorkerRow::SELECT),
+        [login],
+        WorkerRow::read,
+    )
 }
 
 fn signed_in(status: StatusCode, p: &Platform, id: &str, salt: &str) -> Answer {
@@ -111,7 +119,10 @@ async fn sign_in(State(p): State<Platform>, body: Body) -> Answer {
     let (new, new_salt) = (id.clone(), salt.clone());
     p.write(move |tx| {
         if find(tx, &form.login)?.is_some() {
-            return Err(Error::conflict("USER_ALREADY_REGISTERED", "Somebody has just taken this login; sign in again"));
+            return Err(Error::conflict(
+                "USER_ALREADY_REGISTERED",
+                "Somebody has just taken this login; sign in again",
+            ));
         }
         tx.run(
             "INSERT INTO workers (id, login, salt, rounds, password, profile, created)
@@ -160,7 +171,10 @@ async fn pools(State(p): State<Platform>, token: WorkerToken) -> Answer {
     p.read(move |db| {
         let worker = token.worker(db)?;
         let open = db.rows(
-            &format!("{} WHERE status = 'OPEN' ORDER BY priority DESC, id", PoolRow::SELECT),
+            &format!(
+                "{} WHERE status = 'OPEN' ORDER BY priority DESC, id",
+                PoolRow::SELECT
+            ),
             [],
             PoolRow::read,
         )?;
@@ -183,7 +197,9 @@ fn offer(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Option<Value
     }
     let form = &pool.form;
     let or = |own: &Option<String>, of_project: &Option<String>| {
-        own.clone().or_else(|| of_project.clone()).unwrap_or_default()
+        own.clone()
+            .or_else(|| of_project.clone())
+            .unwrap_or_default()
     };
     Ok(Some(json!({
         "pool_id": pool.id.to_string(),
@@ -245,7 +261,11 @@ async fn submit(
     p.write(move |tx| {
         let worker = token.worker(tx)?;
         let form: Submit = body.parse()?;
-        let solutions: Vec<Values> = form.solutions.into_iter().map(|one| one.output_values).collect();
+        let solutions: Vec<Values> = form
+            .solutions
+            .into_iter()
+            .map(|one| one.output_values)
+            .collect();
         let done = work::submit(tx, &worker, &id, &solutions)?;
         let hints: Vec<Value> = done
             .hints

@@ -26,7 +26,11 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
         let mut values = Vec::new();
         for request in &asked {
             if request.subject != "POOL" {
-                return Err(Error::field("subject", "VALUE_NOT_ALLOWED", "The subject must be POOL"));
+                return Err(Error::field(
+                    "subject",
+                    "VALUE_NOT_ALLOWED",
+                    "The subject must be POOL",
+                ));
             }
             let pool = tx.pool_of(&who.0, &request.subject_id)?;
             values.push(json!({
@@ -83,9 +87,11 @@ fn figure(db: &Db<'_>, name: &AnalyticsName, pool: &PoolRow) -> Result<Value> {
             "SELECT count(DISTINCT worker) FROM assignments WHERE pool = ?1 AND submitted IS NOT NULL",
         ),
         Name::EstimatedAssignmentsCount => estimated(db, pool),
-        Name::ActiveWorkersByFilterCount | Name::Unknown(_) => {
-            Err(Error::field("name", "UNKNOWN_ENUM_VALUE", format!("The figure {name} is not offered")))
-        }
+        Name::ActiveWorkersByFilterCount | Name::Unknown(_) => Err(Error::field(
+            "name",
+            "UNKNOWN_ENUM_VALUE",
+            format!("The figure {name} is not offered"),
+        )),
     }
 }
 
@@ -112,7 +118,10 @@ fn spent(db: &Db<'_>, pool: &PoolRow) -> Result<Value> {
         [pool.id],
         |row| Ok((money(row.get_ref(0)?.as_str()?)?, row.get(1)?)),
     )?;
-    let sum: Decimal = groups.iter().map(|(reward, count)| reward * Decimal::from(*count)).sum();
+    let sum: Decimal = groups
+        .iter()
+        .map(|(reward, count)| reward * Decimal::from(*count))
+        .sum();
     Ok(work::number(sum))
 }
 

@@ -1,7 +1,9 @@
 //! Assignments: what workers did, and its review.
 
 use axum::extract::{Path, State};
-use quorate_toloka::types::{Assignment, AssignmentPatch, AssignmentStatus, Solution, Task, Values};
+use quorate_toloka::types::{
+    Assignment, AssignmentPatch, AssignmentStatus, Solution, Task, Values,
+};
 
 use crate::{
     error::{Error, Result},
@@ -21,7 +23,12 @@ const LIST: Spec = Spec {
         ("status", "status", Kind::Words, Use::Equal),
         ("pool_id", "pool", Kind::Number, Use::Equal),
         ("task_suite_id", "suite", Kind::Text, Use::Equal),
-        ("user_id", "(SELECT w.id FROM workers w WHERE w.n = worker)", Kind::Text, Use::Equal),
+        (
+            "user_id",
+            "(SELECT w.id FROM workers w WHERE w.n = worker)",
+            Kind::Text,
+            Use::Equal,
+        ),
         ("created", "created", Kind::Time, Use::Order),
         ("submitted", "submitted", Kind::Time, Use::Order),
         ("accepted", "accepted", Kind::Time, Use::Order),
@@ -34,7 +41,10 @@ const LIST: Spec = Spec {
 };
 
 fn solution(output_values: Values) -> Solution {
-    Solution { output_values, other: Values::new() }
+    Solution {
+        output_values,
+        other: Values::new(),
+    }
 }
 
 /// The assignment as requesters see it.
@@ -63,9 +73,12 @@ pub(super) fn view(db: &Db<'_>, row: AssignmentRow, who: &str) -> Result<Assignm
         reward: Some(row.reward),
         tasks,
         solutions: row.submitted.map(|_| solutions),
-        first_declined_solution_attempt: row
-            .first
-            .map(|first| first.into_iter().map(|values| Some(solution(values))).collect()),
+        first_declined_solution_attempt: row.first.map(|first| {
+            first
+                .into_iter()
+                .map(|values| Some(solution(values)))
+                .collect()
+        }),
         public_comment: row.comment,
         mixed: Some(true),
         automerged: Some(false),
@@ -113,7 +126,11 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
     .await
 }
 
-pub(super) async fn read(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+pub(super) async fn read(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
     p.read(move |db| {
         let row = find(db, &who.0, &id)?;
         Ok(ok(view(db, row, &who.0)?))
@@ -141,8 +158,20 @@ pub(super) async fn patch(
         let accept = match form.status {
             Some(AssignmentStatus::Accepted) => true,
             Some(AssignmentStatus::Rejected) => false,
-            Some(_) => return Err(Error::field("status", "VALUE_NOT_ALLOWED", "Set ACCEPTED or REJECTED")),
-            None => return Err(Error::field("status", "VALUE_REQUIRED", "Set ACCEPTED or REJECTED")),
+            Some(_) => {
+                return Err(Error::field(
+                    "status",
+                    "VALUE_NOT_ALLOWED",
+                    "Set ACCEPTED or REJECTED",
+                ));
+            }
+            None => {
+                return Err(Error::field(
+                    "status",
+                    "VALUE_REQUIRED",
+                    "Set ACCEPTED or REJECTED",
+                ));
+            }
         };
         let events = work::review(tx, &row, accept, comment)?;
         quality::handle(tx, events)?;

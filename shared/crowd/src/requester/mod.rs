@@ -23,8 +23,14 @@ use crate::platform::Platform;
 pub(crate) fn routes() -> Router<Platform> {
     Router::new()
         .route("/api/v1/requester", get(users::requester))
-        .route("/api/v1/projects", get(projects::list).post(projects::create))
-        .route("/api/v1/projects/{id}", get(projects::read).put(projects::update))
+        .route(
+            "/api/v1/projects",
+            get(projects::list).post(projects::create),
+        )
+        .route(
+            "/api/v1/projects/{id}",
+            get(projects::read).put(projects::update),
+        )
         .route("/api/v1/projects/{id}/archive", post(projects::archive))
         .route("/api/v1/pools", get(pools::list).post(pools::create))
         .route(
@@ -33,9 +39,15 @@ pub(crate) fn routes() -> Router<Platform> {
         )
         .route("/api/v1/pools/{id}/open", post(pools::open))
         .route("/api/v1/pools/{id}/close", post(pools::close))
-        .route("/api/v1/pools/{id}/close-for-update", post(pools::close_for_update))
+        .route(
+            "/api/v1/pools/{id}/close-for-update",
+            post(pools::close_for_update),
+        )
         .route("/api/v1/pools/{id}/archive", post(pools::archive))
-        .route("/api/v1/trainings", get(pools::list_trainings).post(pools::create_training))
+        .route(
+            "/api/v1/trainings",
+            get(pools::list_trainings).post(pools::create_training),
+        )
         .route(
             "/api/v1/trainings/{id}",
             get(pools::read_training).put(pools::update_training),
@@ -46,10 +58,16 @@ pub(crate) fn routes() -> Router<Platform> {
             "/api/v1/trainings/{id}/close-for-update",
             post(pools::close_training_for_update),
         )
-        .route("/api/v1/trainings/{id}/archive", post(pools::archive_training))
+        .route(
+            "/api/v1/trainings/{id}/archive",
+            post(pools::archive_training),
+        )
         .route("/api/v1/tasks", get(tasks::list).post(tasks::create))
         .route("/api/v1/tasks/{id}", get(tasks::read).patch(tasks::patch))
-        .route("/api/v1/tasks/{id}/set-overlap-or-min", patch(tasks::set_overlap))
+        .route(
+            "/api/v1/tasks/{id}/set-overlap-or-min",
+            patch(tasks::set_overlap),
+        )
         .route("/api/v1/assignments", get(assignments::list))
         .route(
             "/api/v1/assignments/{id}",
@@ -57,12 +75,18 @@ pub(crate) fn routes() -> Router<Platform> {
         )
         .route("/api/v1/skills", get(skills::list).post(skills::create))
         .route("/api/v1/skills/{id}", get(skills::read).put(skills::update))
-        .route("/api/v1/user-skills", get(skills::list_users).put(skills::set_user))
+        .route(
+            "/api/v1/user-skills",
+            get(skills::list_users).put(skills::set_user),
+        )
         .route(
             "/api/v1/user-skills/{id}",
             get(skills::read_user).delete(skills::delete_user),
         )
-        .route("/api/v1/user-restrictions", get(users::restrictions).put(users::restrict))
+        .route(
+            "/api/v1/user-restrictions",
+            get(users::restrictions).put(users::restrict),
+        )
         .route(
             "/api/v1/user-restrictions/{id}",
             get(users::restriction).delete(users::unrestrict),
@@ -72,5 +96,8 @@ pub(crate) fn routes() -> Router<Platform> {
         .route("/api/v1/operations/{id}", get(operations::read))
         .route("/api/v1/operations/{id}/log", get(operations::log))
         .route("/api/staging/analytics-2", post(analytics::create))
-        .route("/api/new/requester/pools/{id}/assignments.tsv", get(tsv::download))
+        .route(
+            "/api/new/requester/pools/{id}/assignments.tsv",
+            get(tsv::download),
+        )
 }

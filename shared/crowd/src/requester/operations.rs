@@ -78,7 +78,10 @@ pub(super) fn accepted(db: &Db<'_>, who: &str, id: &str) -> Answer {
 
 /// Refuses an operation id that was used before.
 pub(super) fn must_be_new(db: &Db<'_>, id: &str) -> Result<()> {
-    match db.number("SELECT EXISTS (SELECT 1 FROM operations WHERE id = ?1)", [id])? {
+    match db.number(
+        "SELECT EXISTS (SELECT 1 FROM operations WHERE id = ?1)",
+        [id],
+    )? {
         0 => Ok(()),
         _ => Err(Error::conflict(
             "OPERATION_ALREADY_EXISTS",
@@ -119,24 +122,38 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
     p.read(move |db| {
         let page = list::Query::parse(&LIST, &query.0)?
             .and("owner = ?", who.0)
-            .page(db, SELECT, |found| row(found).map(|(operation, _)| operation))?;
+            .page(db, SELECT, |found| {
+                row(found).map(|(operation, _)| operation)
+            })?;
         Ok(ok(page))
     })
     .await
 }
 
-pub(super) async fn read(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+pub(super) async fn read(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
     p.read(move |db| Ok(ok(find(db, &who.0, &id)?))).await
 }
 
-pub(super) async fn log(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+pub(super) async fn log(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
     p.read(move |db| {
         let operation = find(db, &who.0, &id)?;
-        let log: Option<String> =
-            db.row("SELECT log FROM operations WHERE id = ?1", [&operation.id], |row| row.get(0))?;
+        let log: Option<String> = db.row(
+            "SELECT log FROM operations WHERE id = ?1",
+            [&operation.id],
+            |row| row.get(0),
+        )?;
         // The log was written as JSON; it can be megabytes, so it goes out as it is.
         let body = log.unwrap_or_else(|| "[]".to_owned());
-        let response: Response = ([(header::CONTENT_TYPE, "application/json")], body).into_response();
+        let response: Response =
+            ([(header::CONTENT_TYPE, "application/json")], body).into_response();
         Ok(response)
     })
     .await

@@ -40,27 +40,40 @@ struct Check(FieldErrors);
 impl Check {
     fn required(&mut self, path: &str, missing: bool) {
         if missing {
-            self.0.insert(path.to_owned(), field_error("VALUE_REQUIRED", "Value must be present"));
+            self.0.insert(
+                path.to_owned(),
+                field_error("VALUE_REQUIRED", "Value must be present"),
+            );
         }
     }
 
     fn range(&mut self, path: &str, value: Option<impl Into<i64>>, least: i64, most: i64) {
-        let Some(value) = value.map(Into::into) else { return };
+        let Some(value) = value.map(Into::into) else {
+            return;
+        };
         if value < least || value > most {
             let message = format!("Value must be between {least} and {most}");
-            self.0.insert(path.to_owned(), field_error("VALUE_OUT_OF_BOUNDS", message));
+            self.0
+                .insert(path.to_owned(), field_error("VALUE_OUT_OF_BOUNDS", message));
         }
     }
 
     fn exists(&mut self, path: &str, what: &str, id: &str, found: bool) {
         if !id.is_empty() && !found {
             let message = format!("There is no {what} `{id}`");
-            self.0.insert(path.to_owned(), field_error("ENTITY_DOES_NOT_EXIST", message));
+            self.0.insert(
+                path.to_owned(),
+                field_error("ENTITY_DOES_NOT_EXIST", message),
+            );
         }
     }
 
     fn finish(self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::validation(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::validation(self.0))
+        }
     }
 }
 
@@ -68,7 +81,10 @@ impl Check {
 fn project_of(db: &Db<'_>, who: &str, id: &str) -> Result<Option<ProjectRow>> {
     match projects::find(db, who, id) {
         Ok(project) if project.status == "ACTIVE" => Ok(Some(project)),
-        Ok(_) => Err(Error::conflict("PROJECT_INAPPROPRIATE_STATUS", format!("Project {id} is archived"))),
+        Ok(_) => Err(Error::conflict(
+            "PROJECT_INAPPROPRIATE_STATUS",
+            format!("Project {id} is archived"),
+        )),
         Err(_) => Ok(None),
     }
 }
@@ -80,10 +96,21 @@ fn check_pool(db: &Db<'_>, who: &str, form: &Pool) -> Result<ProjectRow> {
     check.exists("project_id", "project", &form.project_id, project.is_some());
     check.required("private_name", form.private_name.trim().is_empty());
     check.required("will_expire", form.will_expire.is_none());
-    check.required("reward_per_assignment", form.reward_per_assignment.is_none());
-    check.required("assignment_max_duration_seconds", form.assignment_max_duration_seconds.is_none());
+    check.required(
+        "reward_per_assignment",
+        form.reward_per_assignment.is_none(),
+    );
+    check.required(
+        "assignment_max_duration_seconds",
+        form.assignment_max_duration_seconds.is_none(),
+    );
     check.required("defaults", form.defaults.is_none());
-    check.range("assignment_max_duration_seconds", form.assignment_max_duration_seconds, 5, 2_147_483_647);
+    check.range(
+        "assignment_max_duration_seconds",
+        form.assignment_max_duration_seconds,
+        5,
+        2_147_483_647,
+    );
     check.range(
         "auto_close_after_complete_delay_seconds",
         form.auto_close_after_complete_delay_seconds,
@@ -98,7 +125,10 @@ fn check_pool(db: &Db<'_>, who: &str, form: &Pool) -> Result<ProjectRow> {
     {
         check.0.insert(
             "reward_per_assignment".into(),
-            field_error("VALUE_LESS_THAN_MIN", "A page costs 0.005 dollars or more, or nothing"),
+            field_error(
+                "VALUE_LESS_THAN_MIN",
+                "A page costs 0.005 dollars or more, or nothing",
+            ),
         );
     }
     if let Some(mixer) = &form.mixer_config {
@@ -113,17 +143,29 @@ fn check_pool(db: &Db<'_>, who: &str, form: &Pool) -> Result<ProjectRow> {
     if let Some(defaults) = &form.defaults {
         // The reference says 1 or more; clients send 0 for a kind of work that the pool has not.
         for (name, overlap) in [
-            ("default_overlap_for_new_task_suites", defaults.default_overlap_for_new_task_suites),
-            ("default_overlap_for_new_tasks", defaults.default_overlap_for_new_tasks),
+            (
+                "default_overlap_for_new_task_suites",
+                defaults.default_overlap_for_new_task_suites,
+            ),
+            (
+                "default_overlap_for_new_tasks",
+                defaults.default_overlap_for_new_tasks,
+            ),
         ] {
             check.range(&format!("defaults.{name}"), overlap, 0, 30_000);
         }
     }
-    if let Some(required) = form.quality_control.as_ref().and_then(|one| one.training_requirement.as_ref()) {
+    if let Some(required) = form
+        .quality_control
+        .as_ref()
+        .and_then(|one| one.training_requirement.as_ref())
+    {
         let path = "quality_control.training_requirement.training_pool_id";
         let id = &required.training_pool_id;
         check.required(path, id.is_empty());
-        let found = db.pool_of(who, id).is_ok_and(|training| training.is_training());
+        let found = db
+            .pool_of(who, id)
+            .is_ok_and(|training| training.is_training());
         check.exists(path, "training", id, found);
         check.range(
             "quality_control.training_requirement.training_passing_skill_value",
@@ -181,7 +223,10 @@ pub(super) async fn update(
         let pool = tx.pool_of(&who.0, &id)?;
         must_be_closed(&pool)?;
         if pool.is_training() {
-            return Err(Error::conflict("POOL_IS_TRAINING", "Change a training under /trainings"));
+            return Err(Error::conflict(
+                "POOL_IS_TRAINING",
+                "Change a training under /trainings",
+            ));
         }
         let mut form: Pool = body.parse()?;
         form.project_id = pool.project.to_string();
@@ -217,22 +262,32 @@ pub(super) async fn patch(
         check.range("priority", form.priority, -100, 100);
         check.finish()?;
         if let Some(priority) = form.priority {
-            tx.run("UPDATE pools SET priority = ?2 WHERE id = ?1", (pool.id, priority))?;
+            tx.run(
+                "UPDATE pools SET priority = ?2 WHERE id = ?1",
+                (pool.id, priority),
+            )?;
         }
         Ok(ok(tx.pool(pool.id)?.wire()))
     })
     .await
 }
 
-pub(super) async fn read(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
-    p.read(move |db| Ok(ok(db.pool_of(&who.0, &id)?.wire()))).await
+pub(super) async fn read(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
+    p.read(move |db| Ok(ok(db.pool_of(&who.0, &id)?.wire())))
+        .await
 }
 
 pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query) -> Answer {
     p.read(move |db| {
         let page = list::Query::parse(&LIST, &query.0)?
             .and("training = 0 AND owner = ?", who.0)
-            .page(db, PoolRow::SELECT, |row| PoolRow::read(row).map(PoolRow::wire))?;
+            .page(db, PoolRow::SELECT, |row| {
+                PoolRow::read(row).map(PoolRow::wire)
+            })?;
         Ok(ok(page))
     })
     .await
@@ -243,7 +298,11 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
 /// A training of `who`.
 fn training_of(db: &Db<'_>, who: &str, id: &str) -> Result<PoolRow> {
     let pool = db.pool_of(who, id)?;
-    if pool.is_training() { Ok(pool) } else { Err(Error::not_found("training", id)) }
+    if pool.is_training() {
+        Ok(pool)
+    } else {
+        Err(Error::not_found("training", id))
+    }
 }
 
 fn check_training(db: &Db<'_>, who: &str, form: &Training) -> Result<ProjectRow> {
@@ -255,14 +314,33 @@ fn check_training(db: &Db<'_>, who: &str, form: &Training) -> Result<ProjectRow>
     check.required("private_name", form.private_name.trim().is_empty());
     check.required(count, form.training_tasks_in_task_suite_count.is_none());
     check.range(count, form.training_tasks_in_task_suite_count, 0, 500);
-    check.range("task_suites_required_to_pass", form.task_suites_required_to_pass, 0, 500);
-    check.range("retry_training_after_days", form.retry_training_after_days, 1, 36_500);
-    check.range("assignment_max_duration_seconds", form.assignment_max_duration_seconds, 5, 2_147_483_647);
+    check.range(
+        "task_suites_required_to_pass",
+        form.task_suites_required_to_pass,
+        0,
+        500,
+    );
+    check.range(
+        "retry_training_after_days",
+        form.retry_training_after_days,
+        1,
+        36_500,
+    );
+    check.range(
+        "assignment_max_duration_seconds",
+        form.assignment_max_duration_seconds,
+        5,
+        2_147_483_647,
+    );
     check.finish()?;
     project.ok_or_else(|| Error::not_found("project", &form.project_id))
 }
 
-pub(super) async fn create_training(State(p): State<Platform>, who: Requester, body: Body) -> Answer {
+pub(super) async fn create_training(
+    State(p): State<Platform>,
+    who: Requester,
+    body: Body,
+) -> Answer {
     p.write(move |tx| {
         let form: Training = body.parse()?;
         let project = check_training(tx, &who.0, &form)?;
@@ -277,7 +355,14 @@ pub(super) async fn create_training(State(p): State<Platform>, who: Requester, b
         tx.run(
             "INSERT INTO pools (id, owner, project, training, status, created, priority, skill,
                last_added, body) VALUES (?1, ?2, ?3, 1, 'CLOSED', ?4, 0, ?5, ?4, ?6)",
-            (id, &who.0, project.id, tx.now(), skill, training_body(&form)?),
+            (
+                id,
+                &who.0,
+                project.id,
+                tx.now(),
+                skill,
+                training_body(&form)?,
+            ),
         )?;
         Ok(json(StatusCode::CREATED, tx.pool(id)?.wire_training()?))
     })
@@ -296,7 +381,10 @@ pub(super) async fn update_training(
         let mut form: Training = body.parse()?;
         form.project_id = pool.project.to_string();
         check_training(tx, &who.0, &form)?;
-        tx.run("UPDATE pools SET body = ?2 WHERE id = ?1", (pool.id, training_body(&form)?))?;
+        tx.run(
+            "UPDATE pools SET body = ?2 WHERE id = ?1",
+            (pool.id, training_body(&form)?),
+        )?;
         Ok(ok(tx.pool(pool.id)?.wire_training()?))
     })
     .await
@@ -307,15 +395,21 @@ pub(super) async fn read_training(
     who: Requester,
     Path(id): Path<String>,
 ) -> Answer {
-    p.read(move |db| Ok(ok(training_of(db, &who.0, &id)?.wire_training()?))).await
+    p.read(move |db| Ok(ok(training_of(db, &who.0, &id)?.wire_training()?)))
+        .await
 }
 
-pub(super) async fn list_trainings(State(p): State<Platform>, who: Requester, query: Query) -> Answer {
+pub(super) async fn list_trainings(
+    State(p): State<Platform>,
+    who: Requester,
+    query: Query,
+) -> Answer {
     p.read(move |db| {
         let page = list::Query::parse(&LIST, &query.0)?
             .and("training = 1 AND owner = ?", who.0)
             .page(db, PoolRow::SELECT, PoolRow::read)?;
-        let items: Result<Vec<Training>> = page.items.into_iter().map(PoolRow::wire_training).collect();
+        let items: Result<Vec<Training>> =
+            page.items.into_iter().map(PoolRow::wire_training).collect();
         Ok(ok(json!({ "items": items?, "has_more": page.has_more })))
     })
     .await
@@ -335,7 +429,11 @@ enum Change {
 /// Changes the state: 202 with an operation, or 204 when there is nothing to change.
 async fn change(p: Platform, who: Requester, id: String, change: Change, training: bool) -> Answer {
     p.write(move |tx| {
-        let pool = if training { training_of(tx, &who.0, &id)? } else { tx.pool_of(&who.0, &id)? };
+        let pool = if training {
+            training_of(tx, &who.0, &id)?
+        } else {
+            tx.pool_of(&who.0, &id)?
+        };
         let (changed, verb) = match change {
             Change::Open => (lifecycle::try_open(tx, &pool)?, "OPEN"),
             Change::Close => (close_by_hand(tx, &pool, "MANUAL")?, "CLOSE"),
@@ -345,7 +443,11 @@ async fn change(p: Platform, who: Requester, id: String, change: Change, trainin
         if !changed {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        let (kind, parameter) = if training { ("TRAINING", "training_id") } else { ("POOL", "pool_id") };
+        let (kind, parameter) = if training {
+            ("TRAINING", "training_id")
+        } else {
+            ("POOL", "pool_id")
+        };
         let operation = operations::record(
             tx,
             &who.0,
@@ -376,7 +478,10 @@ fn close_by_hand(tx: &Tx<'_>, pool: &PoolRow, reason: &str) -> Result<bool> {
             }
             Ok(false)
         }
-        status => Err(Error::state(format!("The {} is {status}", pool.noun()), &["OPEN"])),
+        status => Err(Error::state(
+            format!("The {} is {status}", pool.noun()),
+            &["OPEN"],
+        )),
     }
 }
 
@@ -390,7 +495,10 @@ fn archive_pool(tx: &Tx<'_>, pool: &PoolRow) -> Result<bool> {
         [pool.id],
     )?;
     if active != 0 {
-        return Err(Error::conflict("THERE_IS_ACTIVE_ASSIGNMENT", "Workers still have pages of the pool in hand"));
+        return Err(Error::conflict(
+            "THERE_IS_ACTIVE_ASSIGNMENT",
+            "Workers still have pages of the pool in hand",
+        ));
     }
     let rejected = tx.number(
         "SELECT max(rejected) FROM assignments WHERE pool = ?1 AND status = 'REJECTED'",
@@ -404,9 +512,15 @@ fn archive_pool(tx: &Tx<'_>, pool: &PoolRow) -> Result<bool> {
         ));
     }
     if pool.is_training() && is_required(tx, pool)? {
-        return Err(Error::conflict("TRAINING_ARCHIVE_CONFLICT", "Archive the pools that require the training first"));
+        return Err(Error::conflict(
+            "TRAINING_ARCHIVE_CONFLICT",
+            "Archive the pools that require the training first",
+        ));
     }
-    tx.run("UPDATE pools SET status = 'ARCHIVED', reopen_at = NULL WHERE id = ?1", [pool.id])?;
+    tx.run(
+        "UPDATE pools SET status = 'ARCHIVED', reopen_at = NULL WHERE id = ?1",
+        [pool.id],
+    )?;
     Ok(true)
 }
 
@@ -414,7 +528,10 @@ fn archive_pool(tx: &Tx<'_>, pool: &PoolRow) -> Result<bool> {
 fn is_required(db: &Db<'_>, training: &PoolRow) -> Result<bool> {
     let id = training.id.to_string();
     let pools = db.rows(
-        &format!("{} WHERE project = ?1 AND status <> 'ARCHIVED'", PoolRow::SELECT),
+        &format!(
+            "{} WHERE project = ?1 AND status <> 'ARCHIVED'",
+            PoolRow::SELECT
+        ),
         [training.project],
         PoolRow::read,
     )?;
@@ -425,11 +542,19 @@ fn is_required(db: &Db<'_>, training: &PoolRow) -> Result<bool> {
     }))
 }
 
-pub(super) async fn open(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+pub(super) async fn open(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
     change(p, who, id, Change::Open, false).await
 }
 
-pub(super) async fn close(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+pub(super) async fn close(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
     change(p, who, id, Change::Close, false).await
 }
 
@@ -441,7 +566,11 @@ pub(super) async fn close_for_update(
     change(p, who, id, Change::CloseForUpdate, false).await
 }
 
-pub(super) async fn archive(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+pub(super) async fn archive(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
     change(p, who, id, Change::Archive, false).await
 }
 

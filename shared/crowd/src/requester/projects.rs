@@ -45,12 +45,22 @@ pub(super) fn find(db: &Db<'_>, who: &str, id: &str) -> Result<ProjectRow> {
 fn check(form: &Project) -> Result<()> {
     let mut errors = FieldErrors::new();
     if form.public_name.trim().is_empty() {
-        errors.insert("public_name".into(), field_error("VALUE_REQUIRED", "Value must be present"));
+        errors.insert(
+            "public_name".into(),
+            field_error("VALUE_REQUIRED", "Value must be present"),
+        );
     }
     if form.task_spec.is_none() {
-        errors.insert("task_spec".into(), field_error("VALUE_REQUIRED", "Value must be present"));
+        errors.insert(
+            "task_spec".into(),
+            field_error("VALUE_REQUIRED", "Value must be present"),
+        );
     }
-    if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::validation(errors))
+    }
 }
 
 /// Gives every collector that has none an id of its own.
@@ -89,29 +99,41 @@ pub(super) async fn update(
         let mut form: Project = body.parse()?;
         check(&form)?;
         name_collectors(tx, form.quality_control.as_mut());
-        tx.run("UPDATE projects SET body = ?2 WHERE id = ?1", (project.id, project_body(&form)?))?;
+        tx.run(
+            "UPDATE projects SET body = ?2 WHERE id = ?1",
+            (project.id, project_body(&form)?),
+        )?;
         Ok(ok(tx.project(project.id)?.wire()))
     })
     .await
 }
 
-pub(super) async fn read(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
-    p.read(move |db| Ok(ok(find(db, &who.0, &id)?.wire()))).await
+pub(super) async fn read(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
+    p.read(move |db| Ok(ok(find(db, &who.0, &id)?.wire())))
+        .await
 }
 
 pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query) -> Answer {
     p.read(move |db| {
-        let page = list::Query::parse(&LIST, &query.0)?.and("owner = ?", who.0).page(
-            db,
-            ProjectRow::SELECT,
-            |row| ProjectRow::read(row).map(ProjectRow::wire),
-        )?;
+        let page = list::Query::parse(&LIST, &query.0)?
+            .and("owner = ?", who.0)
+            .page(db, ProjectRow::SELECT, |row| {
+                ProjectRow::read(row).map(ProjectRow::wire)
+            })?;
         Ok(ok(page))
     })
     .await
 }
 
-pub(super) async fn archive(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+pub(super) async fn archive(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
     p.write(move |tx| {
         let project = find(tx, &who.0, &id)?;
         if project.status == "ARCHIVED" {
@@ -122,9 +144,15 @@ pub(super) async fn archive(State(p): State<Platform>, who: Requester, Path(id):
             [project.id],
         )?;
         if live != 0 {
-            return Err(Error::conflict("UNARCHIVED_POOLS_CONFLICT", "Archive all pools of the project first"));
+            return Err(Error::conflict(
+                "UNARCHIVED_POOLS_CONFLICT",
+                "Archive all pools of the project first",
+            ));
         }
-        tx.run("UPDATE projects SET status = 'ARCHIVED' WHERE id = ?1", [project.id])?;
+        tx.run(
+            "UPDATE projects SET status = 'ARCHIVED' WHERE id = ?1",
+            [project.id],
+        )?;
         let operation = operations::record(
             tx,
             &who.0,

@@ -55,7 +55,11 @@ fn find(db: &Db<'_>, who: &str, id: &str) -> Result<SkillRow> {
 
 fn check(form: &Skill) -> Result<()> {
     if form.name.trim().is_empty() {
-        return Err(Error::field("name", "VALUE_REQUIRED", "Value must be present"));
+        return Err(Error::field(
+            "name",
+            "VALUE_REQUIRED",
+            "Value must be present",
+        ));
     }
     Ok(())
 }
@@ -65,7 +69,10 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
         let form: Skill = body.parse()?;
         check(&form)?;
         let id = tx.add_skill(&who.0, &form, false)?;
-        Ok(json(StatusCode::CREATED, find(tx, &who.0, &id.to_string())?.wire()))
+        Ok(json(
+            StatusCode::CREATED,
+            find(tx, &who.0, &id.to_string())?.wire(),
+        ))
     })
     .await
 }
@@ -79,7 +86,10 @@ pub(super) async fn update(
     p.write(move |tx| {
         let skill = find(tx, &who.0, &id)?;
         if skill.training {
-            return Err(Error::conflict("SKILL_IS_TRAINING", "The skill belongs to a training"));
+            return Err(Error::conflict(
+                "SKILL_IS_TRAINING",
+                "The skill belongs to a training",
+            ));
         }
         let form: Skill = body.parse()?;
         check(&form)?;
@@ -92,17 +102,22 @@ pub(super) async fn update(
     .await
 }
 
-pub(super) async fn read(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
-    p.read(move |db| Ok(ok(find(db, &who.0, &id)?.wire()))).await
+pub(super) async fn read(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
+    p.read(move |db| Ok(ok(find(db, &who.0, &id)?.wire())))
+        .await
 }
 
 pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query) -> Answer {
     p.read(move |db| {
-        let page = list::Query::parse(&LIST, &query.0)?.and("owner = ?", who.0).page(
-            db,
-            SkillRow::SELECT,
-            |row| SkillRow::read(row).map(SkillRow::wire),
-        )?;
+        let page = list::Query::parse(&LIST, &query.0)?
+            .and("owner = ?", who.0)
+            .page(db, SkillRow::SELECT, |row| {
+                SkillRow::read(row).map(SkillRow::wire)
+            })?;
         Ok(ok(page))
     })
     .await
@@ -122,13 +137,21 @@ pub(super) async fn set_user(State(p): State<Platform>, who: Requester, body: Bo
     p.write(move |tx| {
         let form: SetUserSkill = body.parse()?;
         if form.user_id.is_empty() {
-            return Err(Error::field("user_id", "VALUE_REQUIRED", "Value must be present"));
+            return Err(Error::field(
+                "user_id",
+                "VALUE_REQUIRED",
+                "Value must be present",
+            ));
         }
         let value = form
             .value
             .ok_or_else(|| Error::field("value", "VALUE_REQUIRED", "Value must be present"))?;
         if value < Decimal::ZERO || value > Decimal::ONE_HUNDRED {
-            return Err(Error::field("value", "VALUE_OUT_OF_BOUNDS", "A skill is 0 to 100"));
+            return Err(Error::field(
+                "value",
+                "VALUE_OUT_OF_BOUNDS",
+                "A skill is 0 to 100",
+            ));
         }
         let skill = find(tx, &who.0, &form.skill_id)?;
         let before = tx.skill_value(&form.user_id, skill.id)?;
@@ -138,13 +161,21 @@ pub(super) async fn set_user(State(p): State<Platform>, who: Requester, body: Bo
             (skill.id, &form.user_id),
             user_skill,
         )?;
-        let status = if before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+        let status = if before.is_none() {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
         Ok(json(status, after))
     })
     .await
 }
 
-pub(super) async fn read_user(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
+pub(super) async fn read_user(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
     p.read(move |db| Ok(ok(find_user(db, &who.0, &id)?))).await
 }
 
@@ -155,7 +186,10 @@ pub(super) async fn delete_user(
 ) -> Answer {
     p.write(move |tx| {
         let found = find_user(tx, &who.0, &id)?;
-        tx.run("DELETE FROM user_skills WHERE id = ?1", [decimal_id("user skill", &found.id)?])?;
+        tx.run(
+            "DELETE FROM user_skills WHERE id = ?1",
+            [decimal_id("user skill", &found.id)?],
+        )?;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await

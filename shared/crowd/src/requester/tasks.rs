@@ -55,7 +55,13 @@ impl Options {
         let operation_id = match query.0.get("operation_id") {
             Some(id) => Some(
                 Uuid::parse_str(id)
-                    .map_err(|_| Error::field("operation_id", "UUID_EXPECTED", format!("`{id}` is no UUID")))?
+                    .map_err(|_| {
+                        Error::field(
+                            "operation_id",
+                            "UUID_EXPECTED",
+                            format!("`{id}` is no UUID"),
+                        )
+                    })?
                     .to_string(),
             ),
             None => None,
@@ -90,11 +96,19 @@ type Places = BTreeMap<String, Option<Place>>;
 fn places(db: &Db<'_>, who: &str, items: &[Value]) -> Result<Places> {
     let mut places = Places::new();
     for item in items {
-        let Some(id) = item.get("pool_id").and_then(Value::as_str) else { continue };
+        let Some(id) = item.get("pool_id").and_then(Value::as_str) else {
+            continue;
+        };
         if places.contains_key(id) {
             continue;
         }
-        let place = match id.parse().ok().map(|n| db.find_pool(n)).transpose()?.flatten() {
+        let place = match id
+            .parse()
+            .ok()
+            .map(|n| db.find_pool(n))
+            .transpose()?
+            .flatten()
+        {
             Some(pool) => Some(place(db, who, id, pool)?),
             None => None,
         };
@@ -106,7 +120,10 @@ fn places(db: &Db<'_>, who: &str, items: &[Value]) -> Result<Places> {
 fn place(db: &Db<'_>, who: &str, id: &str, pool: PoolRow) -> Result<Place> {
     owned_by(&pool.owner, who, "pool", id)?;
     if pool.status == "ARCHIVED" {
-        return Err(Error::conflict("POOL_INAPPROPRIATE_STATUS", format!("Pool {id} is archived")));
+        return Err(Error::conflict(
+            "POOL_INAPPROPRIATE_STATUS",
+            format!("Pool {id} is archived"),
+        ));
     }
     if pool.form.mixer_config.is_none() {
         return Err(Error::conflict(
@@ -119,18 +136,34 @@ fn place(db: &Db<'_>, who: &str, id: &str, pool: PoolRow) -> Result<Place> {
 }
 
 /// Reads one item of a batch, or says what is wrong with it.
-fn check(item: &Value, places: &Places, allow_defaults: bool) -> std::result::Result<Valid, FieldErrors> {
+fn check(
+    item: &Value,
+    places: &Places,
+    allow_defaults: bool,
+) -> std::result::Result<Valid, FieldErrors> {
     let single = |path: &str, code: &str, message: String| {
         FieldErrors::from([(path.to_owned(), field_error(code, message))])
     };
     if !item.is_object() {
-        return Err(single("task", "OBJECT_EXPECTED", "A task must be an object".to_owned()));
+        return Err(single(
+            "task",
+            "OBJECT_EXPECTED",
+            "A task must be an object".to_owned(),
+        ));
     }
     let task: Task = serde_path_to_error::deserialize(item).map_err(|error| {
-        single(&error.path().to_string(), "INVALID_VALUE", error.inner().to_string())
+        single(
+            &error.path().to_string(),
+            "INVALID_VALUE",
+            error.inner().to_string(),
+        )
     })?;
     if task.pool_id.is_empty() {
-        return Err(single("pool_id", "VALUE_REQUIRED", "Value must be present".to_owned()));
+        return Err(single(
+            "pool_id",
+            "VALUE_REQUIRED",
+            "Value must be present".to_owned(),
+        ));
     }
     let Some(Some(place)) = places.get(&task.pool_id) else {
         let message = format!("There is no pool `{}`", task.pool_id);
@@ -143,7 +176,11 @@ fn check(item: &Value, places: &Places, allow_defaults: bool) -> std::result::Re
         None
     });
     if errors.is_empty() {
-        Ok(Valid { pool: place.pool.id, task, overlap })
+        Ok(Valid {
+            pool: place.pool.id,
+            task,
+            overlap,
+        })
     } else {
         Err(errors)
     }
@@ -151,12 +188,24 @@ fn check(item: &Value, places: &Places, allow_defaults: bool) -> std::result::Re
 
 fn check_values(task: &Task, spec: &TaskSpec, errors: &mut FieldErrors) {
     if !spec.input_spec.is_empty() {
-        validate::check(&task.input_values, &spec.input_spec, "input_values", Strictness::Whole, errors);
+        validate::check(
+            &task.input_values,
+            &spec.input_spec,
+            "input_values",
+            Strictness::Whole,
+            errors,
+        );
     }
     if !spec.output_spec.is_empty() {
         for (index, known) in task.known_solutions.iter().flatten().enumerate() {
             let path = format!("known_solutions.{index}.output_values");
-            validate::check(&known.output_values, &spec.output_spec, &path, Strictness::Part, errors);
+            validate::check(
+                &known.output_values,
+                &spec.output_spec,
+                &path,
+                Strictness::Part,
+                errors,
+            );
         }
     }
 }
@@ -196,7 +245,9 @@ fn insert(tx: &Tx<'_>, valid: &Valid) -> Result<String> {
     let counter = tx.next();
     let id = ids::object(valid.pool, tx.now(), counter);
     let workers = |list: &Option<Vec<String>>| {
-        list.as_ref().filter(|list| !list.is_empty()).map(|list| json!(list).to_string())
+        list.as_ref()
+            .filter(|list| !list.is_empty())
+            .map(|list| json!(list).to_string())
     };
     tx.run(
         "INSERT INTO tasks (id, pool, kind, overlap, place, reserved, unavailable, created, body)
@@ -228,7 +279,11 @@ struct Batch {
 /// Makes the tasks of a batch: all, the valid ones when asked for, or none.
 fn create_batch(tx: &Tx<'_>, who: &str, items: &[Value], options: &Options) -> Result<Batch> {
     let places = places(tx, who, items)?;
-    let mut batch = Batch { made: BTreeMap::new(), refused: BTreeMap::new(), log: Vec::new() };
+    let mut batch = Batch {
+        made: BTreeMap::new(),
+        refused: BTreeMap::new(),
+        log: Vec::new(),
+    };
     let mut valid = BTreeMap::new();
     for (index, item) in items.iter().enumerate() {
         match check(item, &places, options.allow_defaults) {
@@ -248,7 +303,9 @@ fn create_batch(tx: &Tx<'_>, who: &str, items: &[Value], options: &Options) -> R
             (_, Some(errors)) => ("TASK_VALIDATE", false, json!(errors)),
             _ => ("TASK_VALIDATE", true, json!({})),
         };
-        batch.log.push(json!({ "type": kind, "success": success, "input": item, "output": output }));
+        batch
+            .log
+            .push(json!({ "type": kind, "success": success, "input": item, "output": output }));
     }
     if !batch.made.is_empty() {
         for place in places.values().flatten() {
@@ -260,19 +317,29 @@ fn create_batch(tx: &Tx<'_>, who: &str, items: &[Value], options: &Options) -> R
 
 /// Tells a pool that it has more to do.
 fn added(tx: &Tx<'_>, pool: &PoolRow, open: bool, log: &mut Vec<Value>) -> Result<()> {
-    tx.run("UPDATE pools SET last_added = ?2, close_at = NULL WHERE id = ?1", (pool.id, tx.now()))?;
+    tx.run(
+        "UPDATE pools SET last_added = ?2, close_at = NULL WHERE id = ?1",
+        (pool.id, tx.now()),
+    )?;
     if open {
         let (success, output) = match lifecycle::try_open(tx, pool) {
             Ok(_) => (true, json!({})),
             Err(error) => (false, error.to_json()),
         };
         let input = json!({ "pool_id": pool.id.to_string() });
-        log.push(json!({ "type": "POOL_OPEN", "success": success, "input": input, "output": output }));
+        log.push(
+            json!({ "type": "POOL_OPEN", "success": success, "input": input, "output": output }),
+        );
     }
     lifecycle::refresh(tx, pool.id)
 }
 
-pub(super) async fn create(State(p): State<Platform>, who: Requester, query: Query, body: Body) -> Answer {
+pub(super) async fn create(
+    State(p): State<Platform>,
+    who: Requester,
+    query: Query,
+    body: Body,
+) -> Answer {
     p.write(move |tx| {
         let options = Options::read(&query)?;
         let (items, single) = match body.parse()? {
@@ -302,7 +369,11 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, query: Que
 fn check_size(items: &[Value], async_mode: bool) -> Result<()> {
     if !async_mode && items.len() > MOST_SYNCHRONOUS {
         let message = format!("More than {MOST_SYNCHRONOUS} tasks need async_mode=true");
-        return Err(Error::field("tasks", "ARRAY_SIZE_GREATER_THAN_MAX", message));
+        return Err(Error::field(
+            "tasks",
+            "ARRAY_SIZE_GREATER_THAN_MAX",
+            message,
+        ));
     }
     let bytes: usize = items
         .iter()
@@ -319,9 +390,10 @@ fn check_size(items: &[Value], async_mode: bool) -> Result<()> {
 
 /// 400 with the errors by position, or of the one task.
 fn refusal(refused: BTreeMap<usize, FieldErrors>, single: bool) -> Error {
-    match refused.into_iter().next() {
-        Some((_, errors)) if single => Error::validation(errors),
-        first => Error::refused(json!(BTreeMap::from_iter(first))),
+    if single {
+        Error::validation(refused.into_values().next().unwrap_or_default())
+    } else {
+        Error::refused(json!(refused))
     }
 }
 
@@ -377,8 +449,12 @@ fn created(
 }
 
 fn find_any(db: &Db<'_>, id: &str) -> Result<TaskRow> {
-    db.row(&format!("{} WHERE id = ?1", TaskRow::SELECT), [id], TaskRow::read)?
-        .ok_or_else(|| Error::not_found("task", id))
+    db.row(
+        &format!("{} WHERE id = ?1", TaskRow::SELECT),
+        [id],
+        TaskRow::read,
+    )?
+    .ok_or_else(|| Error::not_found("task", id))
 }
 
 /// A task of `who` and its pool.
@@ -389,8 +465,13 @@ fn find(db: &Db<'_>, who: &str, id: &str) -> Result<(TaskRow, PoolRow)> {
     Ok((task, pool))
 }
 
-pub(super) async fn read(State(p): State<Platform>, who: Requester, Path(id): Path<String>) -> Answer {
-    p.read(move |db| Ok(ok(find(db, &who.0, &id)?.0.wire()))).await
+pub(super) async fn read(
+    State(p): State<Platform>,
+    who: Requester,
+    Path(id): Path<String>,
+) -> Answer {
+    p.read(move |db| Ok(ok(find(db, &who.0, &id)?.0.wire())))
+        .await
 }
 
 /// The pool that a list is about; the parameter is required.
@@ -404,8 +485,9 @@ pub(super) fn listed_pool(db: &Db<'_>, who: &str, params: &Params) -> Result<Poo
 pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query) -> Answer {
     p.read(move |db| {
         listed_pool(db, &who.0, &query.0)?;
-        let page = list::Query::parse(&LIST, &query.0)?
-            .page(db, TaskRow::SELECT, |row| TaskRow::read(row).map(TaskRow::wire))?;
+        let page = list::Query::parse(&LIST, &query.0)?.page(db, TaskRow::SELECT, |row| {
+            TaskRow::read(row).map(TaskRow::wire)
+        })?;
         Ok(ok(page))
     })
     .await
@@ -413,21 +495,30 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
 
 /// Sets a task's overlap and tells its pool.
 fn set(tx: &Tx<'_>, task: &TaskRow, overlap: Option<i64>) -> Result<()> {
-    tx.run("UPDATE tasks SET overlap = ?2 WHERE n = ?1", (task.n, overlap))?;
+    tx.run(
+        "UPDATE tasks SET overlap = ?2 WHERE n = ?1",
+        (task.n, overlap),
+    )?;
     let risen = match (task.overlap, overlap) {
         (Some(_), None) => true,
         (Some(before), Some(after)) => after > before,
         (None, _) => false,
     };
     if risen {
-        tx.run("UPDATE pools SET last_added = ?2, close_at = NULL WHERE id = ?1", (task.pool, tx.now()))?;
+        tx.run(
+            "UPDATE pools SET last_added = ?2, close_at = NULL WHERE id = ?1",
+            (task.pool, tx.now()),
+        )?;
     }
     lifecycle::refresh(tx, task.pool)
 }
 
 fn must_not_be_archived(pool: &PoolRow) -> Result<()> {
     if pool.status == "ARCHIVED" {
-        return Err(Error::conflict("POOL_INAPPROPRIATE_STATUS", "The pool is archived"));
+        return Err(Error::conflict(
+            "POOL_INAPPROPRIATE_STATUS",
+            "The pool is archived",
+        ));
     }
     Ok(())
 }
@@ -455,8 +546,9 @@ pub(super) async fn patch(
         let mut changed = task.form.clone();
         changed.baseline_solutions = form.baseline_solutions.or(changed.baseline_solutions);
         changed.known_solutions = form.known_solutions.or(changed.known_solutions);
-        changed.message_on_unknown_solution =
-            form.message_on_unknown_solution.or(changed.message_on_unknown_solution);
+        changed.message_on_unknown_solution = form
+            .message_on_unknown_solution
+            .or(changed.message_on_unknown_solution);
         tx.run(
             "UPDATE tasks SET body = ?2, kind = ?3 WHERE n = ?1",
             (task.n, task_body(&changed)?, Kind::of(&changed).column()),

@@ -32,8 +32,19 @@ const CHUNK: i64 = 500;
 
 /// Columns about the assignment, by name.
 const COLUMNS: [&str; 13] = [
-    "link", "assignment_id", "task_id", "task_suite_id", "worker_id", "status", "started",
-    "submitted", "accepted", "rejected", "skipped", "expired", "reward",
+    "link",
+    "assignment_id",
+    "task_id",
+    "task_suite_id",
+    "worker_id",
+    "status",
+    "started",
+    "submitted",
+    "accepted",
+    "rejected",
+    "skipped",
+    "expired",
+    "reward",
 ];
 
 /// What a client gets that names no columns.
@@ -68,20 +79,28 @@ pub(super) async fn download(
         })
         .await?;
     let header = line(&table.header());
-    let rows = stream::unfold(Some((p, std::sync::Arc::new(table), 0, Some(header))), |state| async {
-        let (p, table, after, header) = state?;
-        if let Some(header) = header {
-            return Some((Ok(Bytes::from(header)), Some((p, table, after, None))));
-        }
-        let asked = std::sync::Arc::clone(&table);
-        match p.read(move |db| asked.chunk(db, after)).await {
-            Ok(None) => None,
-            Ok(Some((text, last))) => Some((Ok(Bytes::from(text)), Some((p, table, last, None)))),
-            // The reason is in the log; the client sees a broken transfer, not a short table.
-            Err(_) => Some((Err(std::io::Error::other("the table broke off")), None)),
-        }
-    });
-    let content = (header::CONTENT_TYPE, "text/tab-separated-values; charset=utf-8");
+    let rows = stream::unfold(
+        Some((p, std::sync::Arc::new(table), 0, Some(header))),
+        |state| async {
+            let (p, table, after, header) = state?;
+            if let Some(header) = header {
+                return Some((Ok(Bytes::from(header)), Some((p, table, after, None))));
+            }
+            let asked = std::sync::Arc::clone(&table);
+            match p.read(move |db| asked.chunk(db, after)).await {
+                Ok(None) => None,
+                Ok(Some((text, last))) => {
+                    Some((Ok(Bytes::from(text)), Some((p, table, last, None))))
+                }
+                // The reason is in the log; the client sees a broken transfer, not a short table.
+                Err(_) => Some((Err(std::io::Error::other("the table broke off")), None)),
+            }
+        },
+    );
+    let content = (
+        header::CONTENT_TYPE,
+        "text/tab-separated-values; charset=utf-8",
+    );
     Ok(([content], Body::from_stream(rows)).into_response())
 }
 
@@ -89,14 +108,26 @@ impl Table {
     fn read(who: String, pool: String, spec: TaskSpec, query: &Query) -> Result<Self> {
         let params = &query.0;
         let statuses: Vec<String> = words(params, "status")
-            .map(|word| if word == "APPROVED" { "ACCEPTED".to_owned() } else { word.to_owned() })
+            .map(|word| {
+                if word == "APPROVED" {
+                    "ACCEPTED".to_owned()
+                } else {
+                    word.to_owned()
+                }
+            })
             .collect();
         let mut columns = Vec::new();
         for name in words(params, "field") {
             let known = name
                 .strip_prefix("ASSIGNMENT:")
                 .and_then(|name| COLUMNS.iter().find(|column| **column == name))
-                .ok_or_else(|| Error::field("field", "INVALID_VALUE", format!("There is no column `{name}`")))?;
+                .ok_or_else(|| {
+                    Error::field(
+                        "field",
+                        "INVALID_VALUE",
+                        format!("There is no column `{name}`"),
+                    )
+                })?;
             columns.push(*known);
         }
         if columns.is_empty() {
@@ -107,7 +138,9 @@ impl Table {
             pool,
             spec,
             columns,
-            review: statuses.iter().any(|status| status == "SUBMITTED" || status == "REJECTED"),
+            review: statuses
+                .iter()
+                .any(|status| status == "SUBMITTED" || status == "REJECTED"),
             statuses,
             from: time(params, "startTimeFrom")?,
             to: time(params, "startTimeTo")?,
@@ -117,7 +150,9 @@ impl Table {
 
     fn header(&self) -> Vec<String> {
         let fields = |prefix: &str, spec: &std::collections::BTreeMap<String, _>| {
-            spec.keys().map(|name| format!("{prefix}:{name}")).collect::<Vec<_>>()
+            spec.keys()
+                .map(|name| format!("{prefix}:{name}"))
+                .collect::<Vec<_>>()
         };
         let mut header = fields("INPUT", &self.spec.input_spec);
         header.extend(fields("OUTPUT", &self.spec.output_spec));
@@ -144,7 +179,13 @@ impl Table {
                 continue;
             }
             for (position, (task, answer)) in db.page(row.n)?.into_iter().enumerate() {
-                text.push_str(&line(&self.cells(&row, &user, position, &task, answer.as_ref())));
+                text.push_str(&line(&self.cells(
+                    &row,
+                    &user,
+                    position,
+                    &task,
+                    answer.as_ref(),
+                )));
             }
         }
         Ok(Some((text, last)))
@@ -158,8 +199,11 @@ impl Table {
             format!("?{}", values.len())
         };
         if !self.statuses.is_empty() {
-            let places: Vec<String> =
-                self.statuses.iter().map(|status| place(status.clone().into())).collect();
+            let places: Vec<String> = self
+                .statuses
+                .iter()
+                .map(|status| place(status.clone().into()))
+                .collect();
             sql.push_str(&format!(" AND status IN ({})", places.join(", ")));
         }
         if let Some(from) = self.from {
@@ -169,7 +213,11 @@ impl Table {
             sql.push_str(&format!(" AND created <= {}", place(to.into())));
         }
         sql.push_str(&format!(" ORDER BY n LIMIT {CHUNK}"));
-        db.rows(&sql, rusqlite::params_from_iter(values), AssignmentRow::read)
+        db.rows(
+            &sql,
+            rusqlite::params_from_iter(values),
+            AssignmentRow::read,
+        )
     }
 
     fn cells(
@@ -183,12 +231,25 @@ impl Table {
         let form = &task.form;
         // In a training the first attempt is what counts.
         let first = row.first.as_ref().and_then(|first| first.get(position));
-        let output = if task.kind == Kind::Training { first.or(answer) } else { answer };
-        let golden = form.known_solutions.as_ref().and_then(|known| known.first());
-        let pick = |values: Option<&Values>, name: &String| cell(values.and_then(|values| values.get(name)));
+        let output = if task.kind == Kind::Training {
+            first.or(answer)
+        } else {
+            answer
+        };
+        let golden = form
+            .known_solutions
+            .as_ref()
+            .and_then(|known| known.first());
+        let pick = |values: Option<&Values>, name: &String| {
+            cell(values.and_then(|values| values.get(name)))
+        };
 
-        let mut cells: Vec<String> =
-            self.spec.input_spec.keys().map(|name| pick(Some(&form.input_values), name)).collect();
+        let mut cells: Vec<String> = self
+            .spec
+            .input_spec
+            .keys()
+            .map(|name| pick(Some(&form.input_values), name))
+            .collect();
         cells.extend(self.spec.output_spec.keys().map(|name| pick(output, name)));
         let known = golden.map(|golden| &golden.output_values);
         cells.extend(self.spec.output_spec.keys().map(|name| pick(known, name)));
@@ -210,7 +271,8 @@ impl Table {
 
 /// One column about the assignment.
 fn about(row: &AssignmentRow, user: &str, task: &TaskRow, name: &str) -> String {
-    let time = |millis: Option<i64>| millis.map_or(String::new(), |millis| wire(millis).to_string());
+    let time =
+        |millis: Option<i64>| millis.map_or(String::new(), |millis| wire(millis).to_string());
     match name {
         "link" => format!("/api/v1/assignments/{}", row.id),
         "assignment_id" => row.id.clone(),
@@ -269,5 +331,11 @@ fn time(params: &Params, name: &str) -> Result<Option<i64>> {
     };
     text.parse::<quorate_toloka::types::Time>()
         .map(|time| Some(time.as_millis()))
-        .map_err(|_| Error::field(name, "INVALID_DATE_TIME_SYNTAX", format!("`{text}` is no time")))
+        .map_err(|_| {
+            Error::field(
+                name,
+                "INVALID_DATE_TIME_SYNTAX",
+                format!("`{text}` is no time"),
+            )
+        })
 }

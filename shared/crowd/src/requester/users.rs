@@ -110,7 +110,11 @@ pub(super) async fn restriction(
     p.read(move |db| Ok(ok(find(db, &who.0, &id)?))).await
 }
 
-pub(super) async fn restrictions(State(p): State<Platform>, who: Requester, query: Query) -> Answer {
+pub(super) async fn restrictions(
+    State(p): State<Platform>,
+    who: Requester,
+    query: Query,
+) -> Answer {
     p.read(move |db| {
         let page = list::Query::parse(&LIST, &query.0)?
             .and("owner = ?", who.0)
@@ -127,24 +131,41 @@ pub(super) async fn unrestrict(
 ) -> Answer {
     p.write(move |tx| {
         let found = find(tx, &who.0, &id)?;
-        tx.run("DELETE FROM restrictions WHERE id = ?1", [decimal_id("user restriction", &found.id)?])?;
+        tx.run(
+            "DELETE FROM restrictions WHERE id = ?1",
+            [decimal_id("user restriction", &found.id)?],
+        )?;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await
 }
 
-pub(super) async fn metadata(State(p): State<Platform>, _: Requester, Path(id): Path<String>) -> Answer {
+pub(super) async fn metadata(
+    State(p): State<Platform>,
+    _: Requester,
+    Path(id): Path<String>,
+) -> Answer {
     p.read(move |db| {
         let worker = db
-            .row(&format!("{} WHERE id = ?1", WorkerRow::SELECT), [&id], WorkerRow::read)?
+            .row(
+                &format!("{} WHERE id = ?1", WorkerRow::SELECT),
+                [&id],
+                WorkerRow::read,
+            )?
             .ok_or_else(|| Error::not_found("worker", &id))?;
         let known = |key: &str| worker.profile.get(key).cloned().unwrap_or(Value::Null);
         // What the platform sees, as opposed to what the worker wrote.
-        let attributes: serde_json::Map<String, Value> =
-            ["country_by_phone", "country_by_ip", "client_type", "user_agent_type", "device_category", "os_family"]
-                .iter()
-                .filter_map(|key| Some(((*key).to_owned(), worker.profile.get(*key)?.clone())))
-                .collect();
+        let attributes: serde_json::Map<String, Value> = [
+            "country_by_phone",
+            "country_by_ip",
+            "client_type",
+            "user_agent_type",
+            "device_category",
+            "os_family",
+        ]
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), worker.profile.get(*key)?.clone())))
+        .collect();
         Ok(ok(json!({
             "id": id,
             "country": known("country"),
