@@ -7,7 +7,9 @@
 //! A folder forgets a version when its file is overwritten or deleted; a bucket must not. A folder
 //! that [keeps versions](Folder::keeping) therefore has a store of copies beside it, and the rule
 //! is: *whatever `get` has returned whole stays readable*. The pipeline reads an upload whole before
-//! it admits it, so that what workers are shown is what was admitted. A folder of results keeps no
+//! it admits it, so that what workers are shown is what was admitted. A copy is as durable as the
+//! file that it copies, no more: it is not synced to the disk, and one that a power cut damaged is
+//! noticed by its hash and made again from the file. A folder of results keeps no
 //! versions: its objects are written once, or replaced by what is meant to be read instead.
 //!
 //! Hidden files (`.name`) are no objects, so that half-written ones can be there under such a name;
@@ -20,7 +22,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -230,7 +232,7 @@ impl Inner {
         let Some(before) = self.snapshot(key, &mut file)? else {
             return Ok(None);
         };
-        io::Seek::rewind(&mut file)?;
+        file.rewind()?;
         let bytes = read(&mut file, limit)?;
         let unchanged = Stamp::of(&file.metadata()?) == before.stamp;
         Ok(Some(bytes).filter(|_| unchanged && text(&before.version) == version))
@@ -279,20 +281,26 @@ impl Inner {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The copy of a version; none if there is none, or only a damaged one.
     fn kept_copy(&self, version: &str) -> PortResult<Option<File>> {
         let Some(store) = self.kept.as_ref().filter(|_| is_version(version)) else {
             return Ok(None);
         };
-        match File::open(store.join(version)) {
-            Ok(file) => Ok(Some(file)),
+        let path = store.join(version);
+        let checked = File::open(&path).and_then(|mut file| {
+            let whole = text(&digest_file(&mut file)?) == version;
+            file.rewind()?;
+            Ok(Some(file).filter(|_| whole))
+        });
+        match checked {
             Err(error) if tree::is_missing(&error) => Ok(None),
-            Err(error) => Err(in_file(version)(error)),
+            checked => checked.map_err(in_file(version)),
         }
     }
 
     fn put(&self, key: &str, body: &[u8]) -> PortResult<()> {
         let path = self.place_for(key)?;
-        let written = write_temp(&path, body).and_then(|temp| {
+        let written = write_synced(&path, body).and_then(|temp| {
             temp.persist(&path)?;
             sync_parent(&path)
         });
@@ -306,7 +314,7 @@ impl Inner {
         let created = if exists {
             false
         } else {
-            let temp = write_temp(&path, body).map_err(in_file(key))?;
+            let temp = write_synced(&path, body).map_err(in_file(key))?;
             match temp.persist_noclobber(&path) {
                 Ok(_) => true,
                 Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => false,
@@ -344,13 +352,19 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::NotADirectory, message))
 }
 
-/// A durable hidden file beside `path`, deleted unless it is renamed.
+/// A hidden file beside `path`, deleted unless it is renamed.
 fn write_temp(path: &Path, body: &[u8]) -> io::Result<NamedTempFile<File>> {
     let folder = path.parent().unwrap_or(path);
     let mut temp = tempfile::Builder::new()
         .prefix(".quorate-")
         .make_in(folder, |path| File::create_new(path))?;
     temp.write_all(body)?;
+    Ok(temp)
+}
+
+/// The same, and its bytes are on the disk.
+fn write_synced(path: &Path, body: &[u8]) -> io::Result<NamedTempFile<File>> {
+    let temp = write_temp(path, body)?;
     temp.as_file().sync_all()?;
     Ok(temp)
 }
@@ -366,13 +380,10 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Stores a version's bytes in the versions folder, once.
+/// Stores a version's bytes in the versions folder.
 fn keep(store: &Path, version: &str, bytes: &[u8]) -> io::Result<()> {
     let path = store.join(version);
-    if !path.exists() {
-        write_temp(&path, bytes)?.persist(&path)?;
-        sync_parent(&path)?;
-    }
+    write_temp(&path, bytes)?.persist(&path)?;
     Ok(())
 }
 

@@ -221,6 +221,23 @@ async fn opening_a_version_keeps_it() {
 }
 
 #[tokio::test]
+async fn a_damaged_copy_is_made_again() {
+    let place = place();
+    let folder = place.folder();
+    place.write("a/1", b"first");
+    let first = version(&folder, "a/1").await;
+    let get = async || folder.get("a/1", &first, 99).await.unwrap();
+    get().await.unwrap();
+    // What a power cut may leave.
+    fs::write(place.store.join(&first), b"").unwrap();
+    assert_eq!(get().await.unwrap(), b"first");
+    assert_eq!(fs::read(place.store.join(&first)).unwrap(), b"first");
+    fs::write(place.store.join(&first), b"other").unwrap();
+    place.delete("a/1");
+    assert_eq!(get().await, None);
+}
+
+#[tokio::test]
 async fn a_put_replaces_and_a_put_if_absent_does_not() {
     let place = place();
     let folder = place.folder();
