@@ -1,5 +1,11 @@
 //! A simulated crowd works real projects on the real platform, over loopback HTTP.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
