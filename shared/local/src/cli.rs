@@ -3,7 +3,7 @@
 //! Results go to stdout, progress and the log to stderr. A failure is told as a chain, from what
 //! was wanted down to what the machine said, and exits with 1; a wrong command line exits with 2.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -88,7 +88,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {
-        0 => "warn",
+        // What came of a round is news that nobody should have to ask for.
+        0 => "warn,quorate_local::notify=info",
         1 => "warn,quorate=info",
         2 => "info,quorate=debug",
         _ => "trace",
@@ -97,6 +98,7 @@ fn log_to_stderr(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
 }
 

@@ -112,10 +112,19 @@ struct Decision<'a> {
 /// If the answers cannot be read, a row is none, or a table cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     // Checked first: a typo should not cost the computation.
-    for path in [Some(&args.output), args.probabilities.as_ref(), args.workers.as_ref()] {
+    for path in [
+        Some(&args.output),
+        args.probabilities.as_ref(),
+        args.workers.as_ref(),
+    ] {
         path.map(|path| separator_of(path)).transpose()?;
     }
-    let gold = args.gold.as_deref().map(read_gold).transpose()?.unwrap_or_default();
+    let gold = args
+        .gold
+        .as_deref()
+        .map(read_gold)
+        .transpose()?
+        .unwrap_or_default();
     ensure!(
         gold.is_empty() || args.method == Method::DawidSkene,
         "--gold is used by Dawid-Skene only: leave it out, or use --method dawid-skene"
@@ -175,12 +184,24 @@ fn with_labels_of(answers: Answers, gold: &Gold) -> anyhow::Result<Answers> {
 }
 
 fn read_answers(path: &Path, skip_invalid: bool) -> anyhow::Result<(Answers, ReadReport)> {
-    let shown = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
+    let shown = if path == Path::new("-") {
+        "stdin".to_owned()
+    } else {
+        path.display().to_string()
+    };
     let (reader, format) = open(path).with_context(|| format!("cannot read {shown}"))?;
-    let invalid = if skip_invalid { InvalidRows::Skip } else { InvalidRows::Reject };
+    let invalid = if skip_invalid {
+        InvalidRows::Skip
+    } else {
+        InvalidRows::Reject
+    };
     let mut builder = AnswersBuilder::new();
     let report = builder.read(reader, format, invalid).with_context(|| {
-        let hint = if skip_invalid { "" } else { " (--skip-invalid leaves bad rows out)" };
+        let hint = if skip_invalid {
+            ""
+        } else {
+            " (--skip-invalid leaves bad rows out)"
+        };
         format!("{shown} is no answers file{hint}")
     })?;
     let answers = builder
@@ -201,13 +222,18 @@ fn open(path: &Path) -> io::Result<(Box<dyn Read>, Format)> {
     }
     let mut source = BufReader::new(source);
     let mut first = Vec::new();
-    source.by_ref().take(FIRST_LINE).read_until(b'\n', &mut first)?;
+    source
+        .by_ref()
+        .take(FIRST_LINE)
+        .read_until(b'\n', &mut first)?;
     let format = format_of(&first);
     Ok((Box::new(Cursor::new(first).chain(source)), format))
 }
 
 fn format_of(first_line: &[u8]) -> Format {
-    let line = first_line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first_line);
+    let line = first_line
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(first_line);
     if line.trim_ascii_start().first() == Some(&b'{') {
         Format::JsonLines
     } else if line.contains(&b'\t') {
@@ -244,7 +270,10 @@ fn read_gold(path: &Path) -> anyhow::Result<Gold> {
         if let Some(other) = gold.insert(task.to_owned(), label.to_owned())
             && other != label
         {
-            bail!("{}:{line}: task {task:?} has the label {other:?} already", path.display());
+            bail!(
+                "{}:{line}: task {task:?} has the label {other:?} already",
+                path.display()
+            );
         }
     }
     Ok(gold)
@@ -252,7 +281,10 @@ fn read_gold(path: &Path) -> anyhow::Result<Gold> {
 
 fn tell_skipped(report: &ReadReport) {
     if report.golden > 0 {
-        eprintln!("note: {} of control tasks left out", count(report.golden, "row"));
+        eprintln!(
+            "note: {} of control tasks left out",
+            count(report.golden, "row")
+        );
     }
     for row in &report.first_skipped {
         eprintln!("skipped: {row}");
@@ -307,7 +339,11 @@ fn summary<'a>(method: Method, aggregated: &'a Aggregated, report: &ReadReport) 
         converged: aggregated.stop_reason() != StopReason::IterationLimit,
         labels: aggregated
             .decisions()
-            .map(|(task, label, confidence)| Decision { task, label, confidence })
+            .map(|(task, label, confidence)| Decision {
+                task,
+                label,
+                confidence,
+            })
             .collect(),
     }
 }

@@ -17,6 +17,8 @@ use super::{print, share};
 
 /// The account of keys that name none.
 const ACCOUNT: &str = "local";
+/// Password stretching of a platform whose workers are all on this machine, or simulated.
+const LOOPBACK_PASSWORD_ROUNDS: u32 = 10_000;
 
 /// The arguments of `quorate crowd`.
 #[derive(Debug, clap::Args)]
@@ -130,6 +132,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     } else {
         Clock::real()
     };
+    let defaults = Config::default();
     let platform = Platform::open(Config {
         data: args.data.clone(),
         clock,
@@ -137,11 +140,19 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         keys: args.keys.clone(),
         fee: args.fee,
         balance: args.balance,
-        ..Config::default()
+        password_rounds: if args.listen.ip().is_loopback() {
+            LOOPBACK_PASSWORD_ROUNDS
+        } else {
+            defaults.password_rounds
+        },
+        ..defaults
     })?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}; name another address with --listen", args.listen))?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; name another address with --listen",
+            args.listen
+        )
+    })?;
     let base_url = format!("http://{}", listener.local_addr()?);
     if args.data.is_none() {
         eprintln!("note: everything is in memory and gone at the end; --data DIR keeps it");
@@ -160,7 +171,10 @@ fn announce(base_url: &str, platform: &Platform, json: bool) -> anyhow::Result<(
     if json {
         print(&format!("{}\n", serde_json::to_string(&ready)?))
     } else {
-        print(&format!("listening on {}\nworkers sign in at {}\n", ready.listening, ready.worker_page))
+        print(&format!(
+            "listening on {}\nworkers sign in at {}\n",
+            ready.listening, ready.worker_page
+        ))
     }
 }
 
@@ -186,7 +200,7 @@ async fn serve(
         })
         .transpose()?;
     if let Some(simulation) = simulated {
-        tokio::spawn(simulate(simulation, wait(stopping.clone())));
+        tokio::spawn(simulate(simulation, stopping.clone()));
     }
     let mut server = tokio::spawn(quorate_crowd::serve(listener, platform, wait(stopping)));
     tokio::select! {
@@ -199,11 +213,17 @@ async fn serve(
     Ok(())
 }
 
-async fn simulate(mut simulation: Simulation, stop: impl Future<Output = ()> + Send) {
-    match simulation.start().await {
-        Ok(()) => simulation.run(stop).await,
+async fn simulate(mut simulation: Simulation, stopping: watch::Receiver<bool>) {
+    let started = tokio::select! {
+        () = wait(stopping.clone()) => return,
+        started = simulation.start() => started,
+    };
+    match started {
+        Ok(()) => simulation.run(wait(stopping)).await,
         Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let cause = std::error::Error::source(&error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
             tracing::error!(%error, %cause, "the simulated workers cannot start");
         }
     }

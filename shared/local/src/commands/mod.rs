@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod campaign;
 pub mod crowd;
+mod pace;
 pub mod status;
 
 use std::fs::{self, File};
@@ -26,7 +27,7 @@ impl DataFolder {
 
     /// The ledger, if a stack has ever run in this folder.
     fn ledger(&self) -> anyhow::Result<SqliteLedger> {
-        let file = self.0.join("state/ledger.sqlite");
+        let file = self.state().join("ledger.sqlite");
         // Opening would make an empty ledger, and then nothing would seem to be there.
         anyhow::ensure!(
             file.is_file(),
@@ -36,6 +37,11 @@ impl DataFolder {
         Ok(SqliteLedger::open(&file)?)
     }
 
+    /// What the stack keeps for itself.
+    fn state(&self) -> PathBuf {
+        self.0.join("state")
+    }
+
     /// The bucket that results go to.
     fn results(&self) -> PathBuf {
         self.0.join("results")
@@ -43,7 +49,7 @@ impl DataFolder {
 
     /// Every event, one JSON object a line.
     fn events(&self) -> PathBuf {
-        self.0.join("state/events.jsonl")
+        self.state().join("events.jsonl")
     }
 }
 
@@ -76,7 +82,10 @@ fn write_whole(
 ) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
     if path.metadata().is_ok_and(|meta| !meta.is_file()) {
-        let mut file = File::options().write(true).open(path).with_context(failed)?;
+        let mut file = File::options()
+            .write(true)
+            .open(path)
+            .with_context(failed)?;
         return body(&mut file).with_context(failed);
     }
     let name = path
@@ -87,7 +96,10 @@ fn write_whole(
     let written = File::create(&part).and_then(|file| {
         let mut writer = BufWriter::new(file);
         body(&mut writer)?;
-        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()?;
         fs::rename(&part, path)
     });
     if written.is_err() {
@@ -97,13 +109,13 @@ fn write_whole(
     written.with_context(failed)
 }
 
-/// Dollars as people write them: cents, and more digits only where there are more.
+/// Dollars as people write them: cents, and up to a hundredth of a cent where it matters.
 fn dollars(amount: Decimal) -> String {
-    let exact = amount.normalize();
-    if exact.scale() <= 2 {
-        format!("${exact:.2}")
+    let rounded = amount.round_dp(4).normalize();
+    if rounded.scale() <= 2 {
+        format!("${rounded:.2}")
     } else {
-        format!("${exact}")
+        format!("${rounded}")
     }
 }
 
@@ -129,11 +141,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_shows_cents_and_never_loses_digits() {
+    fn money_shows_cents_and_small_prices_in_full() {
         let shown = |text: &str| dollars(text.parse().unwrap());
         assert_eq!(shown("2.5"), "$2.50");
         assert_eq!(shown("25"), "$25.00");
-        assert_eq!(shown("0.016667"), "$0.016667");
+        assert_eq!(shown("0.005"), "$0.005");
+        assert_eq!(shown("0.016667"), "$0.0167");
+        assert_eq!(shown("0.500007"), "$0.50");
         assert_eq!(shown("0.1500"), "$0.15");
     }
 

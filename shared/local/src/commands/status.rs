@@ -16,8 +16,10 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::campaign::{Waiting, rounds_of};
+use super::pace::{Pace, crowd_of};
 use super::{DataFolder, count, dollars, print, print_json};
 use crate::ledger::SqliteLedger;
+use quorate_requester::Requester;
 
 /// How much of the end of the events file is looked at.
 const TAIL: u64 = 256 * 1024;
@@ -27,7 +29,7 @@ const TAIL: u64 = 256 * 1024;
 #[command(
     about = "Tell where the campaigns of a local stack stand",
     long_about = "Tells where the campaigns of a local stack stand: rounds, tasks, money, what waits for a higher \
-        budget, where results are, and the last problems. It reads the stack's ledger, whether the stack runs or not.\n\n\
+        budget, how far the crowd is, where results are, and the last problems. It reads the stack's ledger, whether the stack runs or not.\n\n\
         A round is OPEN (takes uploads), SEALED (its tasks are worked on), CLOSED (every answer is in), then \
         AGGREGATED (its labels are in the results folder).",
     after_help = "Examples:\n  quorate status\n  quorate status --data /srv/quorate\n  \
@@ -57,8 +59,10 @@ struct Status {
 struct CampaignStatus {
     campaign: CampaignName,
     title: String,
+    #[serde(with = "rust_decimal::serde::float_option")]
     budget: Option<Decimal>,
     /// Spent in closed rounds and reserved for the others.
+    #[serde(with = "rust_decimal::serde::float")]
     committed: Decimal,
     /// Images that the budget does not cover.
     waiting: Waiting,
@@ -72,10 +76,12 @@ struct RoundStatus {
     sealed_by: Option<SealReason>,
     #[serde(flatten)]
     counts: Counts,
-    /// Answers that the overlap asks for, once the round has its pool.
-    answers_wanted: Option<u64>,
     pool: Option<String>,
+    /// How far the crowd is, while it works on the pool and the stack runs.
+    pace: Option<Pace>,
+    #[serde(with = "rust_decimal::serde::float")]
     reserved: Decimal,
+    #[serde(with = "rust_decimal::serde::float_option")]
     spent: Option<Decimal>,
     opened: String,
     last_upload: String,
@@ -99,14 +105,19 @@ struct Told {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let data = DataFolder(args.data);
     let ledger = data.ledger()?;
+    let crowd = crowd_of(&data.state());
     let mut campaigns = Vec::new();
     for name in ledger.campaigns().await? {
         if let Some(item) = ledger.campaign(&name).await? {
-            campaigns.push(CampaignStatus::of(&ledger, item, &data.results()).await?);
+            campaigns
+                .push(CampaignStatus::of(&ledger, crowd.as_ref(), item, &data.results()).await?);
         }
     }
     let problems = last_problems(&data.events(), args.problems)?;
-    let status = Status { campaigns, problems };
+    let status = Status {
+        campaigns,
+        problems,
+    };
     if args.json {
         print_json(&status)?;
     } else {
@@ -116,11 +127,24 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl CampaignStatus {
-    async fn of(ledger: &SqliteLedger, item: CampaignItem, results: &Path) -> anyhow::Result<Self> {
-        let rounds = rounds_of(ledger, &item).await?;
+    async fn of(
+        ledger: &SqliteLedger,
+        crowd: Option<&Requester>,
+        item: CampaignItem,
+        results: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut rounds = Vec::new();
+        for round in rounds_of(ledger, &item).await? {
+            let worked_on = matches!(round.state, RoundState::Open | RoundState::Sealed);
+            let pace = match crowd.filter(|_| worked_on) {
+                Some(crowd) => Pace::of(crowd, &round).await,
+                None => None,
+            };
+            rounds.push(RoundStatus::of(round, pace, results));
+        }
         Ok(Self {
             waiting: Waiting::of(ledger, &item.name).await?,
-            rounds: rounds.into_iter().map(|round| RoundStatus::of(round, results)).collect(),
+            rounds,
             campaign: item.name,
             title: item.campaign.title,
             budget: item.campaign.budget,
@@ -130,15 +154,14 @@ impl CampaignStatus {
 }
 
 impl RoundStatus {
-    fn of(round: Round, results: &Path) -> Self {
-        let overlap = round.pool.as_ref().map(|pool| u64::from(pool.campaign.overlap));
+    fn of(round: Round, pace: Option<Pace>, results: &Path) -> Self {
         Self {
             round: round.id.number,
             state: round.state,
             sealed_by: round.seal,
             counts: round.counts,
-            answers_wanted: overlap.map(|overlap| overlap * round.counts.tasks),
             pool: round.pool.map(|pool| pool.id),
+            pace,
             reserved: round.reserved,
             spent: round.close.as_ref().map(|close| close.spent),
             opened: round.opened.to_string(),
@@ -168,8 +191,9 @@ impl RoundStatus {
     }
 }
 
-const HEADER: [&str; 8] =
-    ["round", "state", "images", "tasks", "batches", "reserved", "spent", "results"];
+const HEADER: [&str; 8] = [
+    "round", "state", "images", "tasks", "batches", "reserved", "spent", "results",
+];
 
 impl Status {
     fn show(&self) -> String {
@@ -179,14 +203,19 @@ impl Status {
             text.push('\n');
         }
         if self.campaigns.is_empty() {
-            text.push_str("no campaign yet: drop one into uploads/, or `quorate campaign apply DIR`\n");
+            text.push_str(
+                "no campaign yet: drop one into uploads/, or `quorate campaign apply DIR`\n",
+            );
         }
         if !self.problems.is_empty() {
             text.push_str("last problems\n");
         }
         for Told { time, problem } in &self.problems {
             let message = problem.message.escape_debug();
-            text.push_str(&format!("  {time} {}: {message}\n", problem.campaign.escape_debug()));
+            text.push_str(&format!(
+                "  {time} {}: {message}\n",
+                problem.campaign.escape_debug()
+            ));
         }
         text
     }
@@ -215,10 +244,35 @@ impl CampaignStatus {
             text.push_str("  no round yet: nothing was uploaded\n");
         } else {
             let rows = self.rounds.iter().map(RoundStatus::cells);
-            text.push_str(&table(std::iter::once(HEADER.map(str::to_owned)).chain(rows)));
+            text.push_str(&table(
+                std::iter::once(HEADER.map(str::to_owned)).chain(rows),
+            ));
+        }
+        for round in &self.rounds {
+            if let Some(pace) = round.pace {
+                text.push_str(&show_pace(round.round, pace));
+            }
         }
         text
     }
+}
+
+fn show_pace(round: u32, pace: Pace) -> String {
+    let Pace {
+        answers,
+        wanted,
+        seconds_left,
+    } = pace;
+    let left = match seconds_left {
+        None | Some(0) => String::new(),
+        Some(seconds @ ..120) => format!(", about {} left", count(seconds, "second")),
+        Some(seconds @ ..7200) => format!(", about {} left", count(seconds / 60, "minute")),
+        Some(seconds) => format!(", about {} left", count(seconds / 3600, "hour")),
+    };
+    format!(
+        "  round {round}: {answers} of {} are in{left}\n",
+        count(wanted, "answer")
+    )
 }
 
 /// Rows with their columns aligned.
@@ -233,7 +287,9 @@ fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
     let mut text = String::new();
     for row in &rows {
         let cells = row.iter().zip(widths);
-        let line: String = cells.map(|(cell, width)| format!("  {cell:<width$}")).collect();
+        let line: String = cells
+            .map(|(cell, width)| format!("  {cell:<width$}"))
+            .collect();
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -247,12 +303,7 @@ fn last_problems(path: &Path, most: usize) -> anyhow::Result<Vec<Told>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    let mut problems: Vec<Told> = text
-        .lines()
-        .rev()
-        .filter_map(problem)
-        .take(most)
-        .collect();
+    let mut problems: Vec<Told> = text.lines().rev().filter_map(problem).take(most).collect();
     problems.reverse();
     Ok(problems)
 }
@@ -262,7 +313,10 @@ fn last_problems(path: &Path, most: usize) -> anyhow::Result<Vec<Told>> {
 fn problem(line: &str) -> Option<Told> {
     let event: Event = serde_json::from_str(line).ok()?;
     match event.detail {
-        Detail::Problem(problem) => Some(Told { time: event.time, problem }),
+        Detail::Problem(problem) => Some(Told {
+            time: event.time,
+            problem,
+        }),
         Detail::PoolClosed(_) | Detail::RoundAggregated(_) => None,
     }
 }

@@ -19,8 +19,11 @@ pub(super) fn run(folder: &Path, to: &Path, fee: Decimal) -> anyhow::Result<Exit
     let name = name_of(folder)?.context("choose another folder name")?;
     let definition = Definition::of_folder(folder)?;
     if let Err(error) = definition.parse(fee) {
-        let shown: String = error.problems.iter().map(|problem| definition.show(problem)).collect();
-        bail!("nothing was copied: {} defines no campaign yet\n{shown}", folder.display());
+        let shown = definition.show_all(&error.problems);
+        bail!(
+            "nothing was copied: {} defines no campaign yet\n\n{shown}",
+            folder.display()
+        );
     }
     ensure!(
         to.is_dir(),

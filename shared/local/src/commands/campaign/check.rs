@@ -57,7 +57,11 @@ pub(super) async fn run(path: &Path, fee: Decimal, json: bool) -> anyhow::Result
     } else {
         print(&findings.show(&definition, path))?;
     }
-    Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if findings.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn check_folder(
@@ -104,7 +108,9 @@ impl Findings {
         let by_label = |kind| {
             let mut labels = BTreeMap::new();
             for image in rehearsal.controls.get(&kind).into_iter().flatten() {
-                *labels.entry(image.known.clone().unwrap_or_default()).or_default() += 1;
+                *labels
+                    .entry(image.known.clone().unwrap_or_default())
+                    .or_default() += 1;
             }
             labels
         };
@@ -122,11 +128,7 @@ impl Findings {
     }
 
     fn show(&self, definition: &Definition, path: &Path) -> String {
-        let mut text = String::new();
-        for problem in &self.problems {
-            text.push_str(&definition.show(problem));
-            text.push('\n');
-        }
+        let mut text = definition.show_all(&self.problems);
         for Rejected { key, row, reason } in &self.rejected {
             let row = row.map(|row| format!("#{row}")).unwrap_or_default();
             // A file's name is its owner's choice: nothing in it may steer the terminal.
@@ -141,7 +143,7 @@ impl Findings {
         let path = path.display();
         let wrong = (self.problems.len() + self.rejected.len()) as u64;
         text.push_str(&match wrong {
-            0 => format!("{path} is a good campaign\n"),
+            0 => format!("{path}: no errors\n"),
             wrong => format!("{path}: {}\n", count(wrong, "error")),
         });
         text
@@ -185,7 +187,9 @@ fn warnings(rehearsal: &Rehearsal, counts: &Counts) -> Vec<String> {
     warnings.extend(unused_labels(campaign, "exam", &counts.exam));
     warnings.extend(unused_labels(campaign, "training", &counts.training));
     if !counts.golden.is_empty() && campaign.golden.per_page == 0 {
-        warnings.push("golden/ has control tasks, but no page shows them: [golden] per_page is 0".to_owned());
+        warnings.push(
+            "golden/ has control tasks, but no page shows them: [golden] per_page is 0".to_owned(),
+        );
     }
     if rehearsal.waiting.images > 0 {
         warnings.push(format!(
@@ -210,6 +214,10 @@ fn unused_labels(
         .filter(|label| !found.contains_key(*label))
         .map(String::as_str)
         .collect();
-    (!found.is_empty() && !missing.is_empty())
-        .then(|| format!("{folder}/ has no task with the answer {}", missing.join(", ")))
+    (!found.is_empty() && !missing.is_empty()).then(|| {
+        format!(
+            "{folder}/ has no task with the answer {}",
+            missing.join(", ")
+        )
+    })
 }

@@ -35,8 +35,7 @@ impl Definition {
 
     /// Reads a `campaign.toml`, whatever it is called, without the files beside it.
     pub(super) fn of_file(file: &Path) -> anyhow::Result<Self> {
-        let bytes =
-            fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let [_, project, pool, exam] = FILES.map(PathBuf::from);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Ok(Self {
@@ -57,8 +56,14 @@ impl Definition {
         campaign::parse(toml, toloka, fee)
     }
 
+    /// All of `problems`, an empty line between two.
+    pub(super) fn show_all(&self, problems: &[Problem]) -> String {
+        let shown: Vec<String> = problems.iter().map(|problem| self.show(problem)).collect();
+        shown.join("\n")
+    }
+
     /// A problem with the line that it is about, and a caret under the place.
-    pub(super) fn show(&self, problem: &Problem) -> String {
+    fn show(&self, problem: &Problem) -> String {
         let at = FILES.iter().position(|file| *file == problem.file);
         let path = at.and_then(|at| self.paths.get(at));
         let path = path.map_or_else(|| problem.file.clone(), |path| path.display().to_string());
@@ -105,7 +110,9 @@ fn lonely(here: &str, missing: &str) -> CampaignError {
             file: here.to_owned(),
             line: None,
             column: None,
-            message: format!("{missing} is missing beside it; Toloka's files define a campaign together"),
+            message: format!(
+                "{missing} is missing beside it; Toloka's files define a campaign together"
+            ),
         }],
     }
 }

@@ -26,14 +26,19 @@ struct Plan {
     exam_tasks: u64,
     golden_tasks: u64,
     rounds: Vec<RoundPlan>,
+    #[serde(with = "rust_decimal::serde::float")]
     fee: Decimal,
     /// The rewards of all pages, if every page is full, and the fee on them.
+    #[serde(with = "rust_decimal::serde::float")]
     expected: Decimal,
     /// What is reserved: the worst that full pages can cost, and for each round the pages at its end
     /// that are not full.
+    #[serde(with = "rust_decimal::serde::float")]
     reserved: Decimal,
+    #[serde(with = "rust_decimal::serde::float_option")]
     budget: Option<Decimal>,
     /// What the budget has left when all that is expected is spent.
+    #[serde(with = "rust_decimal::serde::float_option")]
     left: Option<Decimal>,
     /// Images that the budget does not cover.
     waiting: Waiting,
@@ -51,7 +56,9 @@ struct RoundPlan {
     /// Pages that are paid: each is given to as many people as the overlap asks for.
     assignments: u64,
     answers: u64,
+    #[serde(with = "rust_decimal::serde::float")]
     expected: Decimal,
+    #[serde(with = "rust_decimal::serde::float")]
     reserved: Decimal,
 }
 
@@ -60,8 +67,8 @@ pub(super) async fn run(folder: &Path, fee: Decimal, json: bool) -> anyhow::Resu
     let name = name_of(folder)?.context("choose another folder name")?;
     let definition = Definition::of_folder(folder)?;
     if let Err(error) = definition.parse(fee) {
-        let shown: String = error.problems.iter().map(|problem| definition.show(problem)).collect();
-        bail!("{} defines no campaign yet\n{shown}", folder.display());
+        let shown = definition.show_all(&error.problems);
+        bail!("{} defines no campaign yet\n\n{shown}", folder.display());
     }
     let plan = Plan::of(&name, &rehearse(folder, &name, fee).await?, fee);
     if json {
@@ -70,7 +77,11 @@ pub(super) async fn run(folder: &Path, fee: Decimal, json: bool) -> anyhow::Resu
         print(&plan.show())?;
     }
     let nothing_fits = plan.rounds.is_empty() && plan.waiting.images > 0;
-    Ok(if nothing_fits { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if nothing_fits {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 impl Plan {
@@ -91,7 +102,11 @@ impl Plan {
             labels: campaign.labels.clone(),
             training_tasks: rehearsal.control_count(Kind::Training),
             exam_tasks: rehearsal.control_count(Kind::Exam),
-            golden_tasks: if golden { rehearsal.control_count(Kind::Golden) } else { 0 },
+            golden_tasks: if golden {
+                rehearsal.control_count(Kind::Golden)
+            } else {
+                0
+            },
             rounds,
             fee,
             expected,
@@ -116,7 +131,10 @@ impl Plan {
             line("exam", count(self.exam_tasks, "task"));
         }
         if self.golden_tasks > 0 {
-            line("golden", format!("{} in every pool", count(self.golden_tasks, "control task")));
+            line(
+                "golden",
+                format!("{} in every pool", count(self.golden_tasks, "control task")),
+            );
         }
         for (number, round) in (1..).zip(&self.rounds) {
             line(&format!("round {number}"), round.show());
@@ -125,14 +143,32 @@ impl Plan {
             line("rounds", "none: images/ (or rows/) is empty".to_owned());
         }
         let fee = (self.fee * Decimal::ONE_HUNDRED).normalize();
-        line("cost", format!("{} expected with full pages, {fee} % fee included", dollars(self.expected)));
-        line("reserved", format!("{} at most, not full last pages included", dollars(self.reserved)));
+        line(
+            "cost",
+            format!(
+                "{} expected with full pages, {fee} % fee included",
+                dollars(self.expected)
+            ),
+        );
+        line(
+            "reserved",
+            format!(
+                "{} at most, not full last pages included",
+                dollars(self.reserved)
+            ),
+        );
         line("budget", self.show_budget());
         if self.waiting.images > 0 {
             line("waiting", self.show_waiting());
         }
         if self.rejected > 0 {
-            line("rejected", format!("{}; see `quorate campaign check`", count(self.rejected, "upload")));
+            line(
+                "rejected",
+                format!(
+                    "{}; see `quorate campaign check`",
+                    count(self.rejected, "upload")
+                ),
+            );
         }
         let mut text = format!("{} would create\n", self.campaign);
         for (name, what) in lines {
@@ -149,7 +185,10 @@ impl Plan {
     }
 
     fn show_waiting(&self) -> String {
-        let (images, cost) = (count(self.waiting.images, "image"), dollars(self.waiting.cost));
+        let (images, cost) = (
+            count(self.waiting.images, "image"),
+            dollars(self.waiting.cost),
+        );
         if self.rounds.is_empty() {
             format!("nothing fits: {images} cost {cost}; raise `budget` in campaign.toml")
         } else {
@@ -162,7 +201,11 @@ impl RoundPlan {
     fn of(campaign: &Campaign, round: &Round, fee: Decimal) -> Self {
         let tasks = round.counts.images - round.counts.aliases;
         let pages = tasks.div_ceil(u64::from(campaign.images_per_page.max(1)));
-        let tail = if tasks > 0 { budget::tail(campaign, fee) } else { Decimal::ZERO };
+        let tail = if tasks > 0 {
+            budget::tail(campaign, fee)
+        } else {
+            Decimal::ZERO
+        };
         Self {
             images: round.counts.images,
             same_bytes: round.counts.aliases,
@@ -178,7 +221,10 @@ impl RoundPlan {
     fn show(&self) -> String {
         let same = match self.same_bytes {
             0 => String::new(),
-            same => format!(" (and {} with the bytes of one of them)", count(same, "image")),
+            same => format!(
+                " (and {} with the bytes of one of them)",
+                count(same, "image")
+            ),
         };
         format!(
             "{}{same} on {}, {} to pay, {}",

@@ -58,6 +58,7 @@ pub(crate) struct Waiting {
     /// How many.
     pub(crate) images: u64,
     /// What they would cost.
+    #[serde(with = "rust_decimal::serde::float")]
     pub(crate) cost: Decimal,
 }
 
@@ -100,7 +101,9 @@ impl Rehearsal {
 
     /// How many control images of a kind there are.
     pub(super) fn control_count(&self, kind: Kind) -> u64 {
-        self.controls.get(&kind).map_or(0, |images| images.len() as u64)
+        self.controls
+            .get(&kind)
+            .map_or(0, |images| images.len() as u64)
     }
 }
 
@@ -172,7 +175,9 @@ struct Told(Mutex<Vec<Problem>>);
 impl Stage {
     fn new(files: BTreeMap<String, PathBuf>, fee: Decimal) -> anyhow::Result<Self> {
         // The intake asks the crowd for nothing but its fee, so nothing is ever sent there.
-        let nobody = Client::builder("http://127.0.0.1:9").api_key("nobody").build()?;
+        let nobody = Client::builder("http://127.0.0.1:9")
+            .api_key("nobody")
+            .build()?;
         let keys = BTreeMap::from([("rehearsal".to_owned(), vec![0; 32])]);
         Ok(Self {
             ledger: SqliteLedger::in_memory()?,
@@ -196,7 +201,10 @@ impl Stage {
             controls.insert(kind, ledger.controls(name, kind).await?);
         }
         let waiting = Waiting::of(ledger, name).await?;
-        let written = self.written.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let written = self
+            .written
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut rejected = written
             .values()
             .map(|record| serde_json::from_slice(record))
@@ -208,7 +216,11 @@ impl Stage {
             controls,
             waiting,
             rejected,
-            told: self.told.0.into_inner().unwrap_or_else(PoisonError::into_inner),
+            told: self
+                .told
+                .0
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner),
         })
     }
 }
@@ -329,7 +341,10 @@ impl Objects for Stage {
 }
 
 fn meta(key: &str, path: &Path) -> PortResult<ObjectMeta> {
-    let size = path.metadata().map_err(|error| unreadable(path, &error))?.len();
+    let size = path
+        .metadata()
+        .map_err(|error| unreadable(path, &error))?
+        .len();
     Ok(ObjectMeta {
         key: key.to_owned(),
         version: VERSION.to_owned(),

@@ -15,15 +15,24 @@ pub(super) async fn run(name: &str, data: &DataFolder) -> anyhow::Result<()> {
         Err(_) => None,
     };
     let Some(item) = item else {
-        let known: Vec<String> = ledger.campaigns().await?.iter().map(ToString::to_string).collect();
-        bail!("there is no campaign {name:?}; there are: {}", known.join(", "));
+        let known: Vec<String> = ledger
+            .campaigns()
+            .await?
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        bail!(
+            "there is no campaign {name:?}; there are: {}",
+            known.join(", ")
+        );
     };
     let id = RoundId {
         campaign: item.name,
         number: item.round,
     };
     let round = ledger.round(&id).await?;
-    let round = round.with_context(|| format!("{} has no round yet: nothing was uploaded", id.campaign))?;
+    let round =
+        round.with_context(|| format!("{} has no round yet: nothing was uploaded", id.campaign))?;
     match ledger.seal_round(&id, SealReason::Command).await? {
         Write::Done => print(&format!(
             "round {id} is sealed with {}; its labels come when its work is done\n",
