@@ -564,6 +564,7 @@ pub(super) async fn a_batch_has_one_sender_at_a_time(ledger: &impl Ledger) {
         Some(1),
         "its own claim, reply lost"
     );
+    assert_eq!(claim("a", 2, 61).await, None, "another claim, not due");
     assert_eq!(claim("b", 2, 60).await, None);
     assert_eq!(ledger.due_batches(at(59), 10).await, Ok(Vec::new()));
     assert_eq!(ledger.due_batches(at(60), 10).await, Ok(vec![id]));
@@ -583,6 +584,7 @@ pub(super) async fn a_batch_has_one_sender_at_a_time(ledger: &impl Ledger) {
     assert_eq!(batch.first_sent, Some(at(1)));
     assert_eq!((batch.attempts, batch.writer.as_str()), (3, "c"));
     assert_eq!(batch.last_error.as_deref(), Some("busy"));
+    assert_eq!(claim("c", 400, 500).await, Some(4), "its own lease ran out");
 }
 
 pub(super) async fn a_batch_is_counted_once(ledger: &impl Ledger) {
@@ -629,9 +631,11 @@ pub(super) async fn a_round_has_one_aggregator_at_a_time(ledger: &impl Ledger) {
     assert_eq!(claim("a", 1, 60).await, Some((1, 1)));
     assert_eq!(claim("a", 1, 60).await, Some((1, 1)));
     assert_eq!(claim("b", 59, 120).await, None);
+    assert_eq!(claim("a", 59, 120).await, None);
     assert_eq!(claim("b", 60, 120).await, Some((2, 2)));
-    assert_eq!(ledger.round_aggregated(&id, 1).await, Ok(Write::Lost));
-    assert_eq!(ledger.round_aggregated(&id, 2).await, Ok(Write::Done));
+    assert_eq!(claim("b", 120, 180).await, Some((3, 3)));
+    assert_eq!(ledger.round_aggregated(&id, 2).await, Ok(Write::Lost));
+    assert_eq!(ledger.round_aggregated(&id, 3).await, Ok(Write::Done));
 }
 
 pub(super) async fn listings_are_whole_and_in_order(ledger: &impl Ledger) {
