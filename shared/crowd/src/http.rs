@@ -147,6 +147,20 @@ impl Body {
     }
 }
 
+/// The id in a request's path.
+pub(crate) struct Id(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        axum::extract::Path::<String>::from_request_parts(parts, state)
+            .await
+            .map(|path| Self(path.0))
+            .map_err(|_| Error::body("The id in the path is not valid text"))
+    }
+}
+
 /// The query parameters; of a repeated one the last counts.
 pub(crate) struct Query(pub(crate) Params);
 

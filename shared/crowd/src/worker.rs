@@ -5,7 +5,7 @@
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     routing::{get, post},
 };
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     access,
     error::{Error, Result},
-    http::{Answer, Body, Query, WorkerToken, json, ok},
+    http::{Answer, Body, Id, Query, WorkerToken, json, ok},
     ids,
     model::{AssignmentRow, PoolRow, WorkerRow, decimal_id, money},
     platform::{Platform, blocking},
@@ -214,7 +214,7 @@ fn offer(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Option<Value
     })))
 }
 
-async fn take(State(p): State<Platform>, token: WorkerToken, Path(id): Path<String>) -> Answer {
+async fn take(State(p): State<Platform>, token: WorkerToken, Id(id): Id) -> Answer {
     p.write(move |tx| {
         let worker = token.worker(tx)?;
         let pool = tx
@@ -252,12 +252,7 @@ struct Submit {
     solutions: Vec<Solution>,
 }
 
-async fn submit(
-    State(p): State<Platform>,
-    token: WorkerToken,
-    Path(id): Path<String>,
-    body: Body,
-) -> Answer {
+async fn submit(State(p): State<Platform>, token: WorkerToken, Id(id): Id, body: Body) -> Answer {
     p.write(move |tx| {
         let worker = token.worker(tx)?;
         let form: Submit = body.parse()?;
@@ -277,7 +272,7 @@ async fn submit(
     .await
 }
 
-async fn skip(State(p): State<Platform>, token: WorkerToken, Path(id): Path<String>) -> Answer {
+async fn skip(State(p): State<Platform>, token: WorkerToken, Id(id): Id) -> Answer {
     p.write(move |tx| {
         let worker = token.worker(tx)?;
         Ok(ok(json!({ "status": work::skip(tx, &worker, &id)? })))
@@ -285,7 +280,7 @@ async fn skip(State(p): State<Platform>, token: WorkerToken, Path(id): Path<Stri
     .await
 }
 
-async fn exit(State(p): State<Platform>, token: WorkerToken, Path(id): Path<String>) -> Answer {
+async fn exit(State(p): State<Platform>, token: WorkerToken, Id(id): Id) -> Answer {
     p.write(move |tx| {
         let worker = token.worker(tx)?;
         Ok(ok(json!({ "status": work::exit(tx, &worker, &id)? })))

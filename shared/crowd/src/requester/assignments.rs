@@ -1,13 +1,13 @@
 //! Assignments: what workers did, and its review.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use quorate_toloka::types::{
     Assignment, AssignmentPatch, AssignmentStatus, Solution, Task, Values,
 };
 
 use crate::{
     error::{Error, Result},
-    http::{Answer, Body, Query, Requester, ok},
+    http::{Answer, Body, Id, Query, Requester, ok},
     lifecycle,
     list::{self, Kind, Spec, Use},
     model::{AssignmentRow, owned_by, owner, wire},
@@ -126,11 +126,7 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
     .await
 }
 
-pub(super) async fn read(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn read(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| {
         let row = find(db, &who.0, &id)?;
         Ok(ok(view(db, row, &who.0)?))
@@ -141,7 +137,7 @@ pub(super) async fn read(
 pub(super) async fn patch(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
     body: Body,
 ) -> Answer {
     p.write(move |tx| {

@@ -4,7 +4,7 @@
 //! read is finished, and a crash leaves neither.
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    http::{Answer, Query, Requester, json, ok},
+    http::{Answer, Id, Query, Requester, json, ok},
     ids,
     list::{self, Kind, Spec, Use},
     model::{from_column, owned_by, wire},
@@ -130,19 +130,11 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
     .await
 }
 
-pub(super) async fn read(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn read(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| Ok(ok(find(db, &who.0, &id)?))).await
 }
 
-pub(super) async fn log(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn log(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| {
         let operation = find(db, &who.0, &id)?;
         let log: Option<String> = db.row(

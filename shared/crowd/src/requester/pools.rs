@@ -1,10 +1,6 @@
 //! Pools, and trainings, which are pools with a skill.
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use quorate_toloka::types::{Decimal, LocalizedText, Pool, PoolPatch, Skill, Training};
 use serde_json::json;
 
@@ -14,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, FieldErrors, Result, field_error},
-    http::{Answer, Body, Query, Requester, json, ok},
+    http::{Answer, Body, Id, Query, Requester, json, ok},
     lifecycle,
     list::{self, Kind, Spec, Use},
     model::{PoolRow, ProjectRow, pool_body, training_body},
@@ -33,6 +29,9 @@ const LIST: Spec = Spec {
     default_limit: 50,
     max_limit: 300,
 };
+
+/// The highest price of a page: far above any real one, far below where sums overflow.
+const MOST_DOLLARS: u32 = 10_000;
 
 /// What a field may be; the errors of a form.
 struct Check(FieldErrors);
@@ -53,6 +52,17 @@ impl Check {
         };
         if value < least || value > most {
             let message = format!("Value must be between {least} and {most}");
+            self.0
+                .insert(path.to_owned(), field_error("VALUE_OUT_OF_BOUNDS", message));
+        }
+    }
+
+    fn price(&mut self, path: &str, price: Option<Decimal>) {
+        let Some(price) = price.filter(|price| !price.is_zero()) else {
+            return;
+        };
+        if price < Decimal::new(5, 3) || price > Decimal::from(MOST_DOLLARS) {
+            let message = format!("A page costs 0.005 to {MOST_DOLLARS} dollars, or nothing");
             self.0
                 .insert(path.to_owned(), field_error("VALUE_OUT_OF_BOUNDS", message));
         }
@@ -119,17 +129,14 @@ fn check_pool(db: &Db<'_>, who: &str, form: &Pool) -> Result<ProjectRow> {
     );
     check.range("auto_accept_period_day", form.auto_accept_period_day, 1, 21);
     check.range("priority", form.priority, -100, 100);
-    if let Some(reward) = form.reward_per_assignment
-        && !reward.is_zero()
-        && reward < Decimal::new(5, 3)
-    {
-        check.0.insert(
-            "reward_per_assignment".into(),
-            field_error(
-                "VALUE_LESS_THAN_MIN",
-                "A page costs 0.005 dollars or more, or nothing",
-            ),
-        );
+    check.price("reward_per_assignment", form.reward_per_assignment);
+    let intervals = form
+        .dynamic_pricing_config
+        .iter()
+        .flat_map(|pricing| &pricing.intervals);
+    for (index, interval) in intervals.enumerate() {
+        let path = format!("dynamic_pricing_config.intervals.{index}.reward_per_assignment");
+        check.price(&path, interval.reward_per_assignment);
     }
     if let Some(mixer) = &form.mixer_config {
         for (name, count) in [
@@ -216,7 +223,7 @@ fn must_be_closed(pool: &PoolRow) -> Result<()> {
 pub(super) async fn update(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
     body: Body,
 ) -> Answer {
     p.write(move |tx| {
@@ -249,7 +256,7 @@ pub(super) async fn update(
 pub(super) async fn patch(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
     body: Body,
 ) -> Answer {
     p.write(move |tx| {
@@ -272,11 +279,7 @@ pub(super) async fn patch(
     .await
 }
 
-pub(super) async fn read(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn read(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| Ok(ok(db.pool_of(&who.0, &id)?.wire())))
         .await
 }
@@ -372,7 +375,7 @@ pub(super) async fn create_training(
 pub(super) async fn update_training(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
     body: Body,
 ) -> Answer {
     p.write(move |tx| {
@@ -390,11 +393,7 @@ pub(super) async fn update_training(
     .await
 }
 
-pub(super) async fn read_training(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn read_training(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| Ok(ok(training_of(db, &who.0, &id)?.wire_training()?)))
         .await
 }
@@ -490,15 +489,25 @@ fn archive_pool(tx: &Tx<'_>, pool: &PoolRow) -> Result<bool> {
         return Ok(false);
     }
     must_be_closed(pool)?;
-    let active = tx.number(
-        "SELECT EXISTS (SELECT 1 FROM assignments WHERE pool = ?1 AND status = 'ACTIVE')",
-        [pool.id],
-    )?;
-    if active != 0 {
-        return Err(Error::conflict(
+    for (status, code, message) in [
+        (
+            "ACTIVE",
             "THERE_IS_ACTIVE_ASSIGNMENT",
             "Workers still have pages of the pool in hand",
-        ));
+        ),
+        (
+            "SUBMITTED",
+            "SUBMITTED_ASSIGNMENTS_CONFLICT",
+            "Pages of the pool still wait for review",
+        ),
+    ] {
+        let waiting = tx.number(
+            "SELECT EXISTS (SELECT 1 FROM assignments WHERE pool = ?1 AND status = ?2)",
+            (pool.id, status),
+        )?;
+        if waiting != 0 {
+            return Err(Error::conflict(code, message));
+        }
     }
     let rejected = tx.number(
         "SELECT max(rejected) FROM assignments WHERE pool = ?1 AND status = 'REJECTED'",
@@ -542,50 +551,34 @@ fn is_required(db: &Db<'_>, training: &PoolRow) -> Result<bool> {
     }))
 }
 
-pub(super) async fn open(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn open(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     change(p, who, id, Change::Open, false).await
 }
 
-pub(super) async fn close(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn close(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     change(p, who, id, Change::Close, false).await
 }
 
 pub(super) async fn close_for_update(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Answer {
     change(p, who, id, Change::CloseForUpdate, false).await
 }
 
-pub(super) async fn archive(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn archive(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     change(p, who, id, Change::Archive, false).await
 }
 
-pub(super) async fn open_training(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn open_training(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     change(p, who, id, Change::Open, true).await
 }
 
 pub(super) async fn close_training(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Answer {
     change(p, who, id, Change::Close, true).await
 }
@@ -593,7 +586,7 @@ pub(super) async fn close_training(
 pub(super) async fn close_training_for_update(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Answer {
     change(p, who, id, Change::CloseForUpdate, true).await
 }
@@ -601,7 +594,7 @@ pub(super) async fn close_training_for_update(
 pub(super) async fn archive_training(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Answer {
     change(p, who, id, Change::Archive, true).await
 }

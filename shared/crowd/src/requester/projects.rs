@@ -1,17 +1,13 @@
 //! Projects.
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use quorate_toloka::types::{Project, QualityControl};
 use serde_json::json;
 
 use super::operations::{self, Done};
 use crate::{
     error::{Error, FieldErrors, Result, field_error},
-    http::{Answer, Body, Query, Requester, json, ok},
+    http::{Answer, Body, Id, Query, Requester, json, ok},
     ids,
     list::{self, Kind, Spec, Use},
     model::{ProjectRow, decimal_id, owned_by, project_body},
@@ -91,7 +87,7 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
 pub(super) async fn update(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
     body: Body,
 ) -> Answer {
     p.write(move |tx| {
@@ -108,11 +104,7 @@ pub(super) async fn update(
     .await
 }
 
-pub(super) async fn read(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn read(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| Ok(ok(find(db, &who.0, &id)?.wire())))
         .await
 }
@@ -129,11 +121,7 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
     .await
 }
 
-pub(super) async fn archive(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn archive(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.write(move |tx| {
         let project = find(tx, &who.0, &id)?;
         if project.status == "ARCHIVED" {

@@ -1,15 +1,11 @@
 //! Skills, and the workers' values of them.
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use quorate_toloka::types::{Decimal, SetUserSkill, Skill, UserSkill};
 
 use crate::{
     error::{Error, Result},
-    http::{Answer, Body, Query, Requester, json, ok},
+    http::{Answer, Body, Id, Query, Requester, json, ok},
     list::{self, Kind, Spec, Use},
     model::{SkillRow, USER_SKILL, decimal_id, owned_by, skill_body, user_skill},
     platform::Platform,
@@ -80,7 +76,7 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
 pub(super) async fn update(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
     body: Body,
 ) -> Answer {
     p.write(move |tx| {
@@ -102,11 +98,7 @@ pub(super) async fn update(
     .await
 }
 
-pub(super) async fn read(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn read(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| Ok(ok(find(db, &who.0, &id)?.wire())))
         .await
 }
@@ -171,19 +163,11 @@ pub(super) async fn set_user(State(p): State<Platform>, who: Requester, body: Bo
     .await
 }
 
-pub(super) async fn read_user(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn read_user(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| Ok(ok(find_user(db, &who.0, &id)?))).await
 }
 
-pub(super) async fn delete_user(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn delete_user(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.write(move |tx| {
         let found = find_user(tx, &who.0, &id)?;
         tx.run(

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{extract::State, http::StatusCode};
 use quorate_toloka::types::{OverlapPatch, Task, TaskPatch, TaskSpec};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,7 +10,7 @@ use uuid::Uuid;
 use super::operations::{self, Done};
 use crate::{
     error::{Error, FieldErrors, Result, field_error},
-    http::{Answer, Body, Query, Requester, json, ok},
+    http::{Answer, Body, Id, Query, Requester, json, ok},
     ids, lifecycle,
     list::{self, Kind as By, Params, Spec, Use},
     model::{Kind, PoolRow, TaskRow, owned_by, task_body},
@@ -465,11 +462,7 @@ fn find(db: &Db<'_>, who: &str, id: &str) -> Result<(TaskRow, PoolRow)> {
     Ok((task, pool))
 }
 
-pub(super) async fn read(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn read(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| Ok(ok(find(db, &who.0, &id)?.0.wire())))
         .await
 }
@@ -526,7 +519,7 @@ fn must_not_be_archived(pool: &PoolRow) -> Result<()> {
 pub(super) async fn patch(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
     query: Query,
     body: Body,
 ) -> Answer {
@@ -565,7 +558,7 @@ pub(super) async fn patch(
 pub(super) async fn set_overlap(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
     query: Query,
     body: Body,
 ) -> Answer {

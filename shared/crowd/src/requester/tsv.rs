@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::State,
     http::header,
     response::IntoResponse,
 };
@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::{
     access,
     error::{Error, Result},
-    http::{Answer, Query, Requester},
+    http::{Answer, Id, Query, Requester},
     list::Params,
     model::{AssignmentRow, Kind, PoolRow, TaskRow, wire},
     platform::Platform,
@@ -68,7 +68,7 @@ struct Table {
 pub(super) async fn download(
     State(p): State<Platform>,
     who: Requester,
-    Path(id): Path<String>,
+    Id(id): Id,
     query: Query,
 ) -> Answer {
     let table = p

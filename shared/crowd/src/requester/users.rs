@@ -1,16 +1,12 @@
 //! The requester's own account, bans of workers, what is known about a worker.
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use quorate_toloka::types::{RestrictionScope, UserRestriction};
 use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
-    http::{Answer, Body, Query, Requester, json, ok},
+    http::{Answer, Body, Id, Query, Requester, json, ok},
     list::{self, Kind, Spec, Use},
     model::{RESTRICTION, WorkerRow, decimal_id, restriction as read_restriction},
     platform::Platform,
@@ -102,11 +98,7 @@ pub(super) async fn restrict(State(p): State<Platform>, who: Requester, body: Bo
     .await
 }
 
-pub(super) async fn restriction(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn restriction(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| Ok(ok(find(db, &who.0, &id)?))).await
 }
 
@@ -124,11 +116,7 @@ pub(super) async fn restrictions(
     .await
 }
 
-pub(super) async fn unrestrict(
-    State(p): State<Platform>,
-    who: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn unrestrict(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.write(move |tx| {
         let found = find(tx, &who.0, &id)?;
         tx.run(
@@ -140,11 +128,7 @@ pub(super) async fn unrestrict(
     .await
 }
 
-pub(super) async fn metadata(
-    State(p): State<Platform>,
-    _: Requester,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn metadata(State(p): State<Platform>, _: Requester, Id(id): Id) -> Answer {
     p.read(move |db| {
         let worker = db
             .row(

@@ -81,6 +81,13 @@ async fn every_error_is_json_with_a_code() {
         ),
         (
             "GET",
+            "/api/v1/tasks/%ff",
+            Value::Null,
+            400,
+            "VALIDATION_ERROR",
+        ),
+        (
+            "GET",
             "/api/v1/operations/x/log",
             Value::Null,
             404,
@@ -146,6 +153,29 @@ async fn a_validation_error_names_the_fields() {
             ("will_expire", "VALUE_REQUIRED"),
         ]
     );
+}
+
+#[tokio::test]
+async fn prices_are_bounded() {
+    let w = World::new().await;
+    let project = w.project().await;
+    let pool = id(&w
+        .get(&format!(
+            "/api/v1/pools/{}",
+            w.pool(&project, json!({})).await
+        ))
+        .await);
+    let mut form = w.get(&format!("/api/v1/pools/{pool}")).await;
+    for price in [-1.0, 0.004, 10_001.0, 7e28] {
+        form["reward_per_assignment"] = json!(price);
+        assert_eq!(
+            w.fails("POST", "/api/v1/pools", form.clone()).await.0,
+            400,
+            "{price}"
+        );
+    }
+    form["reward_per_assignment"] = json!(0);
+    w.ok("POST", "/api/v1/pools", form).await;
 }
 
 #[tokio::test]

@@ -212,6 +212,35 @@ async fn a_pool_closed_for_an_update_opens_again_by_itself() {
 }
 
 #[tokio::test]
+async fn a_pool_is_archived_only_when_nothing_waits() {
+    let w = World::new().await;
+    let over = json!({"auto_accept_solutions": false, "auto_accept_period_day": 1});
+    let pool = w.pool(&w.project().await, over).await;
+    w.tasks(many(2, |n| real(&pool, n))).await;
+    w.open(&pool).await;
+    let (a, archive) = (w.worker("a").await, format!("/api/v1/pools/{pool}/archive"));
+    let page = w.take(&a, &pool).await.unwrap();
+    assert_eq!(
+        w.fails("POST", &archive, Value::Null).await.1,
+        "INAPPROPRIATE_STATUS"
+    );
+    w.call("POST", &format!("/api/v1/pools/{pool}/close"), Value::Null)
+        .await;
+    assert_eq!(
+        w.fails("POST", &archive, Value::Null).await.1,
+        "THERE_IS_ACTIVE_ASSIGNMENT"
+    );
+    w.submit(&a, &page, &["cat", "cat"]).await;
+    assert_eq!(
+        w.fails("POST", &archive, Value::Null).await.1,
+        "SUBMITTED_ASSIGNMENTS_CONFLICT"
+    );
+    w.pass(86_400);
+    assert_eq!(w.call("POST", &archive, Value::Null).await.0, 202);
+    assert_eq!(w.pool_state(&pool).await.0, "ARCHIVED");
+}
+
+#[tokio::test]
 async fn figures_of_a_pool() {
     let w = World::new().await;
     let pool = w.pool(&w.project().await, json!({})).await;

@@ -11,15 +11,18 @@ pub(crate) const INVITE: &str = "let-me-in";
 
 /// A running platform.
 pub(crate) struct World {
-    pub(crate) platform: Platform,
+    /// In this process; a platform in another one is only called.
+    platform: Option<Platform>,
     url: String,
     http: reqwest::Client,
-    server: tokio::task::JoinHandle<()>,
+    server: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.server.abort();
+        if let Some(server) = &self.server {
+            server.abort();
+        }
     }
 }
 
@@ -68,16 +71,47 @@ impl World {
                 .unwrap();
         });
         Self {
-            platform,
+            platform: Some(platform),
             url,
             http: reqwest::Client::new(),
-            server,
+            server: Some(server),
         }
+    }
+
+    /// A platform that another process serves at `url`.
+    pub(crate) fn at(url: String) -> Self {
+        Self {
+            platform: None,
+            url,
+            http: reqwest::Client::new(),
+            server: None,
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn platform(&self) -> &Platform {
+        self.platform.as_ref().unwrap()
+    }
+
+    /// A request of the requester: the status, if the platform lived long enough to send it.
+    pub(crate) async fn try_call(&self, method: &str, path: &str, body: Value) -> Option<u16> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .header("Authorization", "ApiKey local")
+            .body(body.to_string());
+        Some(request.send().await.ok()?.status().as_u16())
     }
 
     /// Lets platform time pass.
     pub(crate) fn pass(&self, seconds: u64) {
-        self.platform.clock().advance(Duration::from_secs(seconds));
+        self.platform()
+            .clock()
+            .advance(Duration::from_secs(seconds));
     }
 
     pub(crate) async fn send(
