@@ -34,7 +34,7 @@ use crate::{demo, up};
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Tell more on stderr: -v what happens, -vv details, -vvv everything (or set RUST_LOG).
+    /// Tell more on stderr: -v what happens, -vv details, -vvv everything (or set `RUST_LOG`).
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
 }
@@ -98,6 +98,7 @@ fn log_to_stderr(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_target(verbose > 0)
         .with_ansi(io::stderr().is_terminal())
         .init();
 }

@@ -1,5 +1,7 @@
 //! The `quorate` command as its users meet it: what it prints, what it writes, how it ends.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -300,6 +302,28 @@ fn check_reads_rows_by_the_rules_of_the_intake() {
              "reason": "line 3: \"clickbate\" is not a label of this campaign; did you mean \"clickbait\"?"},
             {"key": "headlines/rows/a.csv", "row": 2, "reason": "line 3: its \"headline\" is empty"},
         ])
+    );
+}
+
+#[test]
+fn check_wants_toloka_files_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("clips");
+    fs::create_dir_all(&root).unwrap();
+    fs::write(root.join("project.json"), "{}").unwrap();
+    let (shown, _) = bad(folder.path(), &["campaign", "check", "clips"]);
+    assert_eq!(
+        shown,
+        "error: pool.json is missing beside it; Toloka's files define a campaign together\n \
+         --> clips/project.json\nclips: 1 error\n"
+    );
+    fs::write(root.join("pool.json"), "{\n  \"defaults\": }\n").unwrap();
+    let (shown, _) = bad(folder.path(), &["campaign", "check", "clips"]);
+    assert!(
+        shown.contains(
+            " --> clips/pool.json:2:15\n  |\n2 |   \"defaults\": }\n  |               ^\n"
+        ),
+        "{shown}"
     );
 }
 

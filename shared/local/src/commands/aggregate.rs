@@ -80,7 +80,7 @@ enum Method {
 enum Rules {
     /// With a prior: safe on small crowds
     Default,
-    /// The same numbers as crowd-kit's DawidSkene
+    /// The same numbers as crowd-kit's `DawidSkene`
     CrowdKit,
 }
 

@@ -127,10 +127,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             .with_context(|| format!("cannot read {}", path.display()))?,
         None => Truth::new(),
     };
-    let clock = if args.time_scale > 1.0 || args.time_scale < 1.0 {
-        Clock::scaled(Timestamp::now(), args.time_scale)
-    } else {
+    let clock = if (args.time_scale - 1.0).abs() < f64::EPSILON {
         Clock::real()
+    } else {
+        Clock::scaled(Timestamp::now(), args.time_scale)
     };
     let defaults = Config::default();
     let platform = Platform::open(Config {

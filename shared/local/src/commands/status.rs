@@ -265,9 +265,15 @@ fn show_pace(round: u32, pace: Pace) -> String {
     } = pace;
     let left = match seconds_left {
         None | Some(0) => String::new(),
-        Some(seconds @ ..120) => format!(", about {} left", count(seconds, "second")),
-        Some(seconds @ ..7200) => format!(", about {} left", count(seconds / 60, "minute")),
-        Some(seconds) => format!(", about {} left", count(seconds / 3600, "hour")),
+        Some(seconds @ ..120) => format!(", about {} left at this pace", count(seconds, "second")),
+        Some(seconds @ ..7200) => format!(
+            ", about {} left at this pace",
+            count(seconds / 60, "minute")
+        ),
+        Some(seconds) => format!(
+            ", about {} left at this pace",
+            count(seconds / 3600, "hour")
+        ),
     };
     format!(
         "  round {round}: {answers} of {} are in{left}\n",
