@@ -33,6 +33,25 @@ pub(crate) enum Event {
     },
 }
 
+impl Event {
+    /// Whether a collector of this kind counts such an event.
+    fn concerns(&self, kind: &CollectorType) -> bool {
+        use CollectorType as Type;
+        match self {
+            Self::Submitted { .. } => matches!(
+                kind,
+                Type::GoldenSet | Type::MajorityVote | Type::AssignmentSubmitTime
+            ),
+            Self::Skipped { .. } => matches!(kind, Type::SkippedInRowAssignments),
+            Self::Reviewed { how, .. } => match kind {
+                Type::Income | Type::AnswerCount | Type::AcceptanceRate => true,
+                Type::AssignmentsAssessment => how.is_some(),
+                _ => false,
+            },
+        }
+    }
+}
+
 /// A collector in its place: whose answers in which pools it counts.
 struct Collector<'a> {
     config: &'a QualityConfig,
@@ -120,23 +139,8 @@ fn collect(
     assignment: &AssignmentRow,
     queue: &mut VecDeque<Event>,
 ) -> Result<()> {
-    use CollectorType as Type;
     let kind = &config.collector_config.kind;
-    let concerned = match event {
-        Event::Submitted { .. } => {
-            matches!(
-                kind,
-                Type::GoldenSet | Type::MajorityVote | Type::AssignmentSubmitTime
-            )
-        }
-        Event::Skipped { .. } => matches!(kind, Type::SkippedInRowAssignments),
-        Event::Reviewed { how, .. } => match kind {
-            Type::Income | Type::AnswerCount | Type::AcceptanceRate => true,
-            Type::AssignmentsAssessment => how.is_some(),
-            _ => false,
-        },
-    };
-    if !concerned {
+    if !event.concerns(kind) {
         return Ok(());
     }
     let collector = Collector {
@@ -144,7 +148,7 @@ fn collect(
         uuid: config.collector_config.uuid.as_deref().unwrap_or_default(),
         pools,
     };
-    let workers = if *kind == Type::MajorityVote {
+    let workers = if *kind == CollectorType::MajorityVote {
         vote(tx, &collector, pool, assignment)?
     } else {
         BTreeSet::from([assignment.worker])
@@ -173,71 +177,98 @@ fn facts(
     event: &Event,
 ) -> Result<Facts> {
     use CollectorType as Type;
+    let since = db.counts_from(worker, collector.uuid)?;
     let pools = list(&collector.pools);
     let limit = collector.history().map_or(-1, i64::from);
-    let count = |sql: &str| db.number(sql, (worker, &pools));
     Ok(match collector.config.collector_config.kind {
         Type::GoldenSet => {
-            let pools = golden_pools(db, collector, pool)?;
-            let since = db.counts_from(worker, collector.uuid)?;
-            rules::known_answers(&known_answers(db, worker, &pools, since, collector.history())?)
+            let pools = golden_pools(db, collector, pool, worker)?;
+            let answers = known_answers(db, worker, &pools, since, collector.history())?;
+            rules::known_answers(&answers)
         }
         Type::MajorityVote => rules::votes(&db.rows(
-            "SELECT score FROM scores WHERE worker = ?1 AND pool IN (SELECT value FROM json_each(?2))
-               AND source = ?3 AND at > ?4 ORDER BY at DESC LIMIT ?5",
-            (worker, &pools, collector.uuid, db.counts_from(worker, collector.uuid)?, limit),
+            "SELECT score FROM scores WHERE worker = ?1
+               AND pool IN (SELECT value FROM json_each(?2)) AND source = ?3 AND at > ?4
+             ORDER BY at DESC LIMIT ?5",
+            (worker, &pools, collector.uuid, since, limit),
             |row| row.get(0),
         )?),
         Type::AssignmentSubmitTime => {
             let parameters = collector.config.collector_config.parameters.as_ref();
-            let threshold = parameters.and_then(|one| one.fast_submit_threshold_seconds).unwrap_or(0);
-            let taken = db.rows(
-                "SELECT submitted - created FROM assignments
-                 WHERE worker = ?1 AND pool IN (SELECT value FROM json_each(?2))
-                   AND submitted IS NOT NULL ORDER BY ended DESC LIMIT ?3",
-                (worker, &pools, limit),
-                |row| row.get(0),
-            )?;
-            rules::submit_times(&taken, threshold)
+            let threshold = parameters.and_then(|one| one.fast_submit_threshold_seconds);
+            let taken = submit_times(db, worker, &pools, limit)?;
+            rules::submit_times(&taken, threshold.unwrap_or(0))
         }
-        Type::Income => {
-            let rewards: Vec<Decimal> = db.rows(
-                "SELECT reward FROM assignments
-                 WHERE worker = ?1 AND pool IN (SELECT value FROM json_each(?2))
-                   AND status = 'ACCEPTED' AND accepted > ?3",
-                (worker, &pools, db.now() - 86_400_000),
-                |row| money(row.get_ref(0)?.as_str()?),
-            )?;
-            Facts::from([("income_sum_for_last_24_hours", work::number(rewards.iter().sum()))])
-        }
+        Type::Income => Facts::from([(
+            "income_sum_for_last_24_hours",
+            work::number(income(db, worker, &pools)?),
+        )]),
         Type::SkippedInRowAssignments => Facts::from([(
             "skipped_in_row_count",
-            count(
-                "SELECT count(*) FROM assignments
-                 WHERE worker = ?1 AND pool IN (SELECT value FROM json_each(?2)) AND status = 'SKIPPED'
-                   AND ended > (SELECT coalesce(max(ended), 0) FROM assignments WHERE worker = ?1
-                     AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL)",
-            )?
-            .into(),
+            skipped_in_row(db, worker, &pools)?.into(),
         )]),
         Type::AnswerCount => Facts::from([(
             "assignments_accepted_count",
-            count(
-                "SELECT count(*) FROM assignments WHERE worker = ?1
-                   AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED'",
-            )?
-            .into(),
+            accepted_count(db, worker, &pools)?.into(),
         )]),
-        Type::AcceptanceRate => rules::reviews(&db.rows(
-            "SELECT status = 'ACCEPTED' FROM assignments WHERE worker = ?1
-               AND pool IN (SELECT value FROM json_each(?2)) AND status IN ('ACCEPTED', 'REJECTED')
-               ORDER BY ended DESC LIMIT ?3",
-            (worker, &pools, limit),
-            |row| row.get(0),
-        )?),
+        Type::AcceptanceRate => rules::reviews(&reviews(db, worker, &pools, limit)?),
         Type::AssignmentsAssessment => assessment(db, assignment, event)?,
         _ => Facts::new(),
     })
+}
+
+/// How long the worker's last pages took, in milliseconds. `pools` is a JSON array of ids; a
+/// negative `limit` is none. The same holds for the functions that follow.
+fn submit_times(db: &Db<'_>, worker: i64, pools: &str, limit: i64) -> Result<Vec<i64>> {
+    db.rows(
+        "SELECT submitted - created FROM assignments WHERE worker = ?1
+           AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL
+         ORDER BY ended DESC LIMIT ?3",
+        (worker, pools, limit),
+        |row| row.get(0),
+    )
+}
+
+/// What the worker earned within a day.
+fn income(db: &Db<'_>, worker: i64, pools: &str) -> Result<Decimal> {
+    let rewards: Vec<Decimal> = db.rows(
+        "SELECT reward FROM assignments WHERE worker = ?1
+           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED' AND accepted > ?3",
+        (worker, pools, db.now() - 86_400_000),
+        |row| money(row.get_ref(0)?.as_str()?),
+    )?;
+    Ok(rewards.iter().sum())
+}
+
+/// Pages that the worker skipped since the last one that was submitted.
+fn skipped_in_row(db: &Db<'_>, worker: i64, pools: &str) -> Result<i64> {
+    db.number(
+        "SELECT count(*) FROM assignments WHERE worker = ?1
+           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'SKIPPED'
+           AND ended > (SELECT coalesce(max(ended), 0) FROM assignments WHERE worker = ?1
+             AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL)",
+        (worker, pools),
+    )
+}
+
+/// Pages of the worker that were accepted.
+fn accepted_count(db: &Db<'_>, worker: i64, pools: &str) -> Result<i64> {
+    db.number(
+        "SELECT count(*) FROM assignments WHERE worker = ?1
+           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED'",
+        (worker, pools),
+    )
+}
+
+/// The verdicts on the worker's last pages: accepted or not.
+fn reviews(db: &Db<'_>, worker: i64, pools: &str, limit: i64) -> Result<Vec<bool>> {
+    db.rows(
+        "SELECT status = 'ACCEPTED' FROM assignments WHERE worker = ?1
+           AND pool IN (SELECT value FROM json_each(?2)) AND status IN ('ACCEPTED', 'REJECTED')
+         ORDER BY ended DESC LIMIT ?3",
+        (worker, pools, limit),
+        |row| row.get(0),
+    )
 }
 
 /// The answers to tasks with a known solution, newest first.
@@ -259,12 +290,21 @@ pub(crate) fn known_answers(
 
 /// Where known answers count: collectors with a history share it with the others of the project
 /// that have one.
-fn golden_pools(db: &Db<'_>, collector: &Collector<'_>, pool: &PoolRow) -> Result<Vec<i64>> {
+fn golden_pools(
+    db: &Db<'_>,
+    collector: &Collector<'_>,
+    pool: &PoolRow,
+    worker: i64,
+) -> Result<Vec<i64>> {
     let mut pools = collector.pools.clone();
     if collector.history().is_some() {
         let others = db.rows(
-            &format!("{} WHERE project = ?1", PoolRow::SELECT),
-            [pool.project],
+            &format!(
+                "{} WHERE project = ?1 AND id IN
+                   (SELECT pool FROM scores WHERE worker = ?2 AND source = 'known')",
+                PoolRow::SELECT
+            ),
+            (pool.project, worker),
             PoolRow::read,
         )?;
         let shares = |other: &&PoolRow| {

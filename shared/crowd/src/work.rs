@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_toloka::types::{TaskSpec, Values};
+use quorate_toloka::types::{Decimal, TaskSpec, Values};
 use serde_json::{Value, json};
 
 use crate::{
@@ -37,6 +37,16 @@ pub(crate) struct Submitted {
     pub(crate) hints: Vec<(usize, String)>,
 }
 
+impl Submitted {
+    fn done(accepted: bool) -> Self {
+        let status = if accepted { "ACCEPTED" } else { "SUBMITTED" };
+        Self {
+            status: status.to_owned(),
+            hints: Vec::new(),
+        }
+    }
+}
+
 /// Gives the worker the next page of a pool.
 pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Taken> {
     let project = tx.project(pool.project)?;
@@ -47,8 +57,7 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
         return Ok(Taken::Nothing(No::Tasks));
     };
     let reward = access::reward(tx, worker, pool)?;
-    let cost = tx.cost(reward);
-    if !tx.hold(&pool.owner, cost)? {
+    if !tx.hold(&pool.owner, tx.cost(reward))? {
         lifecycle::close(tx, pool.id, "NOT_ENOUGH_BALANCE")?;
         return Ok(Taken::Nothing(No::PoolClosed));
     }
@@ -61,6 +70,21 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
         worker.taken,
     );
 
+    let id = hand_out(tx, worker, pool, reward, &tasks)?;
+    if pool.close_at.is_some() {
+        lifecycle::refresh(tx, pool.id)?;
+    }
+    Ok(Taken::Page(Box::new(tx.assignment(&id)?)))
+}
+
+/// Writes down that a worker has a page in hand; returns the assignment's id.
+fn hand_out(
+    tx: &Tx<'_>,
+    worker: &WorkerRow,
+    pool: &PoolRow,
+    reward: Decimal,
+    tasks: &[i64],
+) -> Result<String> {
     let suite = ids::object(pool.id, tx.now(), tx.next());
     let id = ids::object(pool.id, tx.now(), tx.next());
     tx.run(
@@ -72,14 +96,13 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
             pool.id,
             worker.n,
             reward.to_string(),
-            cost.to_string(),
+            tx.cost(reward).to_string(),
             tx.now(),
             tx.now().saturating_add(pool.max_duration_millis()),
         ),
     )?;
     let assignment = tx.conn.last_insert_rowid();
-    for (position, task) in tasks.iter().enumerate() {
-        let position = i64::try_from(position).unwrap_or(i64::MAX);
+    for (position, task) in (0_i64..).zip(tasks) {
         tx.run(
             "INSERT INTO answers (assignment, position, task) VALUES (?1, ?2, ?3)",
             (assignment, position, task),
@@ -94,10 +117,7 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
         "UPDATE workers SET taken = taken + 1 WHERE n = ?1",
         [worker.n],
     )?;
-    if pool.close_at.is_some() {
-        lifecycle::refresh(tx, pool.id)?;
-    }
-    Ok(Taken::Page(Box::new(tx.assignment(&id)?)))
+    Ok(id)
 }
 
 /// An assignment of this worker.
@@ -140,15 +160,7 @@ pub(crate) fn submit(
     let digest = ids::digest(sent.as_bytes());
     if row.sent.as_deref() == Some(&digest) {
         // The reply to the first submit was lost; what happened since is not its business.
-        let status = if row.accepted == row.submitted {
-            "ACCEPTED"
-        } else {
-            "SUBMITTED"
-        };
-        return Ok(Submitted {
-            status: status.to_owned(),
-            hints: Vec::new(),
-        });
+        return Ok(Submitted::done(row.accepted == row.submitted));
     }
     must_be_active(&row)?;
     let pool = tx.pool(row.pool)?;
@@ -156,42 +168,41 @@ pub(crate) fn submit(
     check_solutions(&tx.project(pool.project)?.spec(), &page, &solutions)?;
 
     let hints = wrong_training(&page, &solutions);
-    if !hints.is_empty() {
-        if row.first.is_none() {
-            tx.run(
-                "UPDATE assignments SET first = ?2 WHERE n = ?1",
-                (row.n, &sent),
-            )?;
-        }
-        return Ok(Submitted {
-            status: "ACTIVE".to_owned(),
-            hints,
-        });
+    if hints.is_empty() {
+        record(tx, &pool, &row, &page, &solutions, &digest)?;
+        follow_up(tx, worker, &pool, &row)?;
+        return Ok(Submitted::done(pool.auto_accepts()));
     }
-    record(tx, &pool, &row, &page, &solutions, &digest)?;
+    if row.first.is_none() {
+        tx.run(
+            "UPDATE assignments SET first = ?2 WHERE n = ?1",
+            (row.n, &sent),
+        )?;
+    }
+    Ok(Submitted {
+        status: "ACTIVE".to_owned(),
+        hints,
+    })
+}
+
+/// What a submitted page sets off: skills, quality rules, the end of the pool.
+fn follow_up(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow, row: &AssignmentRow) -> Result<()> {
+    if pool.is_training() {
+        pass_training(tx, worker, pool)?;
+    } else {
+        keep_training_skill(tx, worker, pool)?;
+    }
     let mut events = vec![Event::Submitted {
         assignment: row.id.clone(),
     }];
-    let status = if pool.auto_accepts() {
+    if pool.auto_accepts() {
         events.push(Event::Reviewed {
             assignment: row.id.clone(),
             how: None,
         });
-        "ACCEPTED"
-    } else {
-        "SUBMITTED"
-    };
-    if pool.is_training() {
-        pass_training(tx, worker, &pool)?;
-    } else {
-        keep_training_skill(tx, worker, &pool)?;
     }
     quality::handle(tx, events)?;
-    lifecycle::refresh(tx, pool.id)?;
-    Ok(Submitted {
-        status: status.to_owned(),
-        hints: Vec::new(),
-    })
+    lifecycle::refresh(tx, pool.id)
 }
 
 /// Refuses answers that do not fit the page or the project.
@@ -251,7 +262,7 @@ fn wrong_training(page: &[TaskRow], solutions: &[Values]) -> Vec<(usize, String)
         .collect()
 }
 
-/// Stores the answers, how right the known ones are, and pays.
+/// Stores the answers and pays for them.
 fn record(
     tx: &Tx<'_>,
     pool: &PoolRow,
@@ -260,42 +271,14 @@ fn record(
     solutions: &[Values],
     digest: &str,
 ) -> Result<()> {
-    for (position, (task, answer)) in page.iter().zip(solutions).enumerate() {
+    for (position, (task, answer)) in (0_i64..).zip(page.iter().zip(solutions)) {
         tx.run(
             "UPDATE answers SET answer = ?3 WHERE assignment = ?1 AND position = ?2",
-            (
-                row.n,
-                i64::try_from(position).unwrap_or(i64::MAX),
-                canonical(answer)?,
-            ),
+            (row.n, position, canonical(answer)?),
         )?;
         tx.run("UPDATE tasks SET done = done + 1 WHERE n = ?1", [task.n])?;
-        let Some(known) = &task.form.known_solutions else {
-            continue;
-        };
-        if task.kind == Kind::Real {
-            continue;
-        }
-        // A training counts the first attempt: with the hint anybody is right.
-        let first = row.first.as_ref().and_then(|first| first.get(position));
-        let counted = if task.kind == Kind::Training {
-            first.unwrap_or(answer)
-        } else {
-            answer
-        };
-        tx.run(
-            "INSERT OR REPLACE INTO scores (worker, pool, source, task, kind, at, score)
-             VALUES (?1, ?2, 'known', ?3, ?4, ?5, ?6)",
-            (
-                row.worker,
-                pool.id,
-                task.n,
-                task.kind.column(),
-                tx.next(),
-                rules::correctness(known, counted),
-            ),
-        )?;
     }
+    score(tx, row, page, solutions)?;
     // With manual review the money is reserved until the verdict.
     tx.settle(&pool.owner, row.cost)?;
     let accepted = pool.auto_accepts();
@@ -314,6 +297,33 @@ fn record(
             digest,
         ),
     )?;
+    Ok(())
+}
+
+/// Writes down how right the answers to tasks with a known solution are. A training counts the
+/// first attempt: with the hint anybody is right.
+fn score(tx: &Tx<'_>, row: &AssignmentRow, page: &[TaskRow], solutions: &[Values]) -> Result<()> {
+    for (position, (task, answer)) in page.iter().zip(solutions).enumerate() {
+        let known = task.form.known_solutions.as_deref().unwrap_or_default();
+        let first = row.first.as_ref().and_then(|first| first.get(position));
+        let counted = match task.kind {
+            Kind::Real => continue,
+            Kind::Golden => answer,
+            Kind::Training => first.unwrap_or(answer),
+        };
+        tx.run(
+            "INSERT OR REPLACE INTO scores (worker, pool, source, task, kind, at, score)
+             VALUES (?1, ?2, 'known', ?3, ?4, ?5, ?6)",
+            (
+                row.worker,
+                row.pool,
+                task.n,
+                task.kind.column(),
+                tx.next(),
+                rules::correctness(known, counted),
+            ),
+        )?;
+    }
     Ok(())
 }
 
@@ -542,7 +552,7 @@ pub(crate) fn view(db: &Db<'_>, row: &AssignmentRow) -> Result<Value> {
 }
 
 /// Money as a JSON number.
-pub(crate) fn number(amount: rust_decimal::Decimal) -> Value {
+pub(crate) fn number(amount: Decimal) -> Value {
     use rust_decimal::prelude::ToPrimitive;
     amount.to_f64().map_or(Value::Null, Value::from)
 }

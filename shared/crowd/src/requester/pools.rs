@@ -99,6 +99,57 @@ fn project_of(db: &Db<'_>, who: &str, id: &str) -> Result<Option<ProjectRow>> {
     }
 }
 
+/// Checks how many tasks a page has and how many workers a task gets.
+fn check_counts(form: &Pool, check: &mut Check) {
+    if let Some(mixer) = &form.mixer_config {
+        for (name, count) in [
+            ("real_tasks_count", mixer.real_tasks_count),
+            ("golden_tasks_count", mixer.golden_tasks_count),
+            ("training_tasks_count", mixer.training_tasks_count),
+        ] {
+            check.range(&format!("mixer_config.{name}"), Some(count), 0, 500);
+        }
+    }
+    if let Some(defaults) = &form.defaults {
+        // The reference says 1 or more; clients send 0 for a kind of work that the pool has not.
+        for (name, overlap) in [
+            (
+                "default_overlap_for_new_task_suites",
+                defaults.default_overlap_for_new_task_suites,
+            ),
+            (
+                "default_overlap_for_new_tasks",
+                defaults.default_overlap_for_new_tasks,
+            ),
+        ] {
+            check.range(&format!("defaults.{name}"), overlap, 0, 30_000);
+        }
+    }
+}
+
+/// Checks that the training that a pool asks for is there.
+fn check_required_training(db: &Db<'_>, who: &str, form: &Pool, check: &mut Check) {
+    if let Some(required) = form
+        .quality_control
+        .as_ref()
+        .and_then(|one| one.training_requirement.as_ref())
+    {
+        let path = "quality_control.training_requirement.training_pool_id";
+        let id = &required.training_pool_id;
+        check.required(path, id.is_empty());
+        let found = db
+            .pool_of(who, id)
+            .is_ok_and(|training| training.is_training());
+        check.exists(path, "training", id, found);
+        check.range(
+            "quality_control.training_requirement.training_passing_skill_value",
+            required.training_passing_skill_value,
+            0,
+            100,
+        );
+    }
+}
+
 fn check_pool(db: &Db<'_>, who: &str, form: &Pool) -> Result<ProjectRow> {
     let project = project_of(db, who, &form.project_id)?;
     let mut check = Check(FieldErrors::new());
@@ -138,49 +189,8 @@ fn check_pool(db: &Db<'_>, who: &str, form: &Pool) -> Result<ProjectRow> {
         let path = format!("dynamic_pricing_config.intervals.{index}.reward_per_assignment");
         check.price(&path, interval.reward_per_assignment);
     }
-    if let Some(mixer) = &form.mixer_config {
-        for (name, count) in [
-            ("real_tasks_count", mixer.real_tasks_count),
-            ("golden_tasks_count", mixer.golden_tasks_count),
-            ("training_tasks_count", mixer.training_tasks_count),
-        ] {
-            check.range(&format!("mixer_config.{name}"), Some(count), 0, 500);
-        }
-    }
-    if let Some(defaults) = &form.defaults {
-        // The reference says 1 or more; clients send 0 for a kind of work that the pool has not.
-        for (name, overlap) in [
-            (
-                "default_overlap_for_new_task_suites",
-                defaults.default_overlap_for_new_task_suites,
-            ),
-            (
-                "default_overlap_for_new_tasks",
-                defaults.default_overlap_for_new_tasks,
-            ),
-        ] {
-            check.range(&format!("defaults.{name}"), overlap, 0, 30_000);
-        }
-    }
-    if let Some(required) = form
-        .quality_control
-        .as_ref()
-        .and_then(|one| one.training_requirement.as_ref())
-    {
-        let path = "quality_control.training_requirement.training_pool_id";
-        let id = &required.training_pool_id;
-        check.required(path, id.is_empty());
-        let found = db
-            .pool_of(who, id)
-            .is_ok_and(|training| training.is_training());
-        check.exists(path, "training", id, found);
-        check.range(
-            "quality_control.training_requirement.training_passing_skill_value",
-            required.training_passing_skill_value,
-            0,
-            100,
-        );
-    }
+    check_counts(form, &mut check);
+    check_required_training(db, who, form, &mut check);
     check.finish()?;
     project.ok_or_else(|| Error::not_found("project", &form.project_id))
 }

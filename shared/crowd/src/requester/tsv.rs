@@ -4,8 +4,6 @@
 //! `HINT:default_language`, then what `field=` asks for. An empty cell is a missing value, so
 //! `GOLDEN` is empty for real tasks.
 
-use std::collections::VecDeque;
-
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -193,9 +191,9 @@ impl Table {
 
     fn assignments(&self, db: &Db<'_>, pool: &PoolRow, after: i64) -> Result<Vec<AssignmentRow>> {
         let mut sql = format!("{} WHERE pool = ?1 AND n > ?2", AssignmentRow::SELECT);
-        let mut values: VecDeque<Sql> = VecDeque::from([pool.id.into(), after.into()]);
+        let mut values: Vec<Sql> = vec![pool.id.into(), after.into()];
         let mut place = |value: Sql| {
-            values.push_back(value);
+            values.push(value);
             format!("?{}", values.len())
         };
         if !self.statuses.is_empty() {

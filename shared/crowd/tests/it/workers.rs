@@ -445,3 +445,38 @@ async fn a_person_reviews_when_the_pool_says_so() {
         .await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_workers_at_once_get_every_answer_exactly_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = quorate_crowd::Config {
+        data: Some(folder.path().to_owned()),
+        ..crate::world::config()
+    };
+    let w = std::sync::Arc::new(World::with(config).await);
+    let pool = w.pool(&w.project().await, json!({})).await;
+    let ids = w.tasks(many(40, |n| real(&pool, n))).await;
+    w.open(&pool).await;
+    let mut crew = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        let (w, pool) = (std::sync::Arc::clone(&w), pool.clone());
+        crew.spawn(async move {
+            let worker = w.worker(&format!("w{n}")).await;
+            while let Ok(page) = w.take(&worker, &pool).await {
+                let answers = vec!["cat"; task_ids(&page).len()];
+                assert_eq!(w.submit(&worker, &page, &answers).await.0, 200);
+            }
+        });
+    }
+    crew.join_all().await;
+    let path = format!("/api/v1/assignments?pool_id={pool}&limit=1000");
+    let mut answered: Vec<String> = Vec::new();
+    for assignment in w.get(&path).await["items"].as_array().unwrap() {
+        assert_eq!(assignment["status"], "ACCEPTED");
+        answered.extend(task_ids(assignment));
+    }
+    answered.sort_unstable();
+    let expected: Vec<String> = ids.iter().flat_map(|id| vec![id.clone(); 3]).collect();
+    assert_eq!(answered, expected);
+    assert_eq!(w.pool_state(&pool).await.0, "CLOSED");
+}
