@@ -35,7 +35,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
     /// Tell more on stderr: -v what happens, -vv details, -vvv everything (or set `RUST_LOG`).
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 1000)]
     verbose: u8,
 }
 

@@ -257,6 +257,8 @@ fn check_names_each_upload_that_cannot_become_a_task() {
     .unwrap();
     fs::write(root.join("images/.DS_Store"), "nobody means this").unwrap();
     fs::write(root.join("stray.png"), "x").unwrap();
+    fs::create_dir(root.join(".git")).unwrap();
+    fs::write(root.join(".git/config"), "nor this").unwrap();
     png(&root.join("golden/kat/1.png"), 100);
     png(&root.join("golden/cat/2.png"), 101);
     png(&root.join("exam/dog/3.png"), 101);
@@ -271,7 +273,10 @@ fn check_names_each_upload_that_cannot_become_a_task() {
     ] {
         assert!(shown.contains(line), "{line}\n{shown}");
     }
-    assert!(!shown.contains("DS_Store"), "{shown}");
+    assert!(
+        !shown.contains("DS_Store") && !shown.contains(".git"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -338,6 +343,11 @@ fn plan_says_when_nothing_fits_the_budget() {
         ),
         "{plan}"
     );
+    // A batch that fits goes out whole; the budget is the most that all of it can cost.
+    edit(&folder, "budget = 0.20", "budget = 0.40");
+    let plan = good(folder.path(), &["campaign", "plan", "cells"]);
+    assert!(plan.contains("cost      $0.40 expected"), "{plan}");
+    assert!(plan.contains("budget    $0.40, $0.00 left"), "{plan}");
 }
 
 #[test]
@@ -578,6 +588,23 @@ fn aggregate_writes_its_tables_and_keeps_known_labels() {
     assert!(read("w.tsv").starts_with("worker\tanswers\tskill\nann\t2\t"));
     let (_, error) = bad(folder.path(), &["aggregate", "a.csv", "-o", "labels.jsonl"]);
     assert!(error.contains("name it .tsv or .csv"), "{error}");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.csv"), CSV).unwrap();
+    let mut child = command(folder.path(), &["aggregate", "a.csv"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(0), String::new())
+    );
 }
 
 /// A started `quorate crowd`; ended when dropped.

@@ -12,7 +12,7 @@ use quorate_aggregate::{
 };
 use serde::Serialize;
 
-use super::{count, print_json, write_whole};
+use super::{count, print, print_json, write_whole};
 
 /// The longest first line that the format is told from.
 const FIRST_LINE: u64 = 1 << 20;
@@ -300,9 +300,9 @@ fn write_tables(args: &Args, aggregated: &Aggregated) -> anyhow::Result<()> {
         let separator = separator_of(&args.output)?;
         write_whole(&args.output, |to| aggregated.write_labels(to, separator))?;
     } else if !args.json {
-        aggregated
-            .write_labels(io::stdout().lock(), Separator::Tab)
-            .context("cannot write to stdout")?;
+        let mut table = Vec::new();
+        aggregated.write_labels(&mut table, Separator::Tab)?;
+        print(table)?;
     }
     if let Some(path) = &args.probabilities {
         let separator = separator_of(path)?;

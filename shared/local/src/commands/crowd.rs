@@ -169,9 +169,9 @@ fn announce(base_url: &str, platform: &Platform, json: bool) -> anyhow::Result<(
         worker_page: format!("{base_url}/#invite={}", platform.invite()),
     };
     if json {
-        print(&format!("{}\n", serde_json::to_string(&ready)?))
+        print(format!("{}\n", serde_json::to_string(&ready)?))
     } else {
-        print(&format!(
+        print(format!(
             "listening on {}\nworkers sign in at {}\n",
             ready.listening, ready.worker_page
         ))

@@ -53,18 +53,18 @@ impl DataFolder {
     }
 }
 
-/// Writes text to stdout.
-fn print(text: &str) -> anyhow::Result<()> {
+/// Writes to stdout.
+fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout
-        .write_all(text.as_bytes())
+        .write_all(text.as_ref())
         .and_then(|()| stdout.flush())
         .context("cannot write to stdout")
 }
 
 /// Writes a value to stdout as one JSON document.
 fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+    print(format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 /// A progress bar on stderr; it shows on a terminal only.

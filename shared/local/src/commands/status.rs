@@ -121,7 +121,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&status)?;
     } else {
-        print(&status.show())?;
+        print(status.show())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -52,7 +52,7 @@ pub(super) fn run(folder: &Path, to: &Path, fee: Decimal) -> anyhow::Result<Exit
         bar.inc(1);
     }
     bar.finish_and_clear();
-    print(&format!(
+    print(format!(
         "{name}: {} copied to {}, {same} there already\n",
         count(copied, "file"),
         to.join(name.as_str()).display()

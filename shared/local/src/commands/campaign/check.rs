@@ -55,7 +55,7 @@ pub(super) async fn run(path: &Path, fee: Decimal, json: bool) -> anyhow::Result
     if json {
         print_json(&findings)?;
     } else {
-        print(&findings.show(&definition, path))?;
+        print(findings.show(&definition, path))?;
     }
     Ok(if findings.ok {
         ExitCode::SUCCESS

@@ -31,7 +31,7 @@ pub(super) fn run(folder: &Path) -> anyhow::Result<()> {
     let images = folder.join("images");
     fs::create_dir_all(&images).with_context(|| format!("cannot make {}", images.display()))?;
     let folder = folder.display();
-    print(&format!(
+    print(format!(
         "campaign {name}: wrote {}\n\
          next:\n  \
          1. edit it: labels, question, budget\n  \

@@ -74,7 +74,7 @@ pub(super) async fn run(folder: &Path, fee: Decimal, json: bool) -> anyhow::Resu
     if json {
         print_json(&plan)?;
     } else {
-        print(&plan.show())?;
+        print(plan.show())?;
     }
     let nothing_fits = plan.rounds.is_empty() && plan.waiting.images > 0;
     Ok(if nothing_fits {
@@ -93,8 +93,10 @@ impl Plan {
             .filter(|round| round.counts.images > 0)
             .map(|round| RoundPlan::of(campaign, round, fee))
             .collect();
-        let expected = rounds.iter().map(|round| round.expected).sum();
-        let reserved = rounds.iter().map(|round| round.reserved).sum();
+        // Nothing is spent beyond the budget: a pool is closed before.
+        let capped = |sum: Decimal| campaign.budget.map_or(sum, |budget| sum.min(budget));
+        let expected = capped(rounds.iter().map(|round| round.expected).sum());
+        let reserved = capped(rounds.iter().map(|round| round.reserved).sum());
         let golden = campaign.golden.per_page > 0;
         Self {
             campaign: name.clone(),

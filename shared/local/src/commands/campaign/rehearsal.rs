@@ -10,7 +10,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use indicatif::ProgressBar;
 use quorate_core::admission;
 use quorate_core::event::{Detail, Event, Problem};
@@ -133,7 +133,8 @@ pub(super) async fn rehearse(
     stage.into_rehearsal(name).await
 }
 
-/// Every file in a campaign's folder by its key.
+/// Every file in a campaign's folder by its key; hidden ones are nobody's work. Links to files
+/// count as the files, so that images need not be copied to be checked.
 pub(super) fn files_of(
     folder: &Path,
     name: &CampaignName,
@@ -144,12 +145,24 @@ pub(super) fn files_of(
         let failed = || format!("cannot read the folder {}", folder.display());
         for entry in fs::read_dir(&folder).with_context(failed)? {
             let entry = entry.with_context(failed)?;
-            let key = format!("{prefix}/{}", entry.file_name().to_string_lossy());
-            if entry.file_type().with_context(failed)?.is_dir() {
-                pending.push((key, entry.path()));
-            } else {
-                files.insert(key, entry.path());
+            let (path, name) = (entry.path(), entry.file_name());
+            let key = format!("{prefix}/{}", name.to_string_lossy());
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
             }
+            if entry.file_type().with_context(failed)?.is_dir() {
+                pending.push((key, path));
+                continue;
+            }
+            let meta = fs::metadata(&path);
+            let meta = meta.with_context(|| format!("cannot read {}", path.display()))?;
+            // A link to a folder may lead back here, and reading a pipe may never end.
+            ensure!(
+                meta.is_file(),
+                "{} is neither a file nor a folder: put what it leads to in its place",
+                path.display()
+            );
+            files.insert(key, path);
         }
     }
     Ok(files)

@@ -34,7 +34,7 @@ pub(super) async fn run(name: &str, data: &DataFolder) -> anyhow::Result<()> {
     let round =
         round.with_context(|| format!("{} has no round yet: nothing was uploaded", id.campaign))?;
     match ledger.seal_round(&id, SealReason::Command).await? {
-        Write::Done => print(&format!(
+        Write::Done => print(format!(
             "round {id} is sealed with {}; its labels come when its work is done\n",
             count(round.counts.images, "image")
         )),
