@@ -140,6 +140,16 @@ impl LinkSigner {
     }
 }
 
+/// The image that a link names, whoever signed it and whether or not it still opens.
+#[must_use]
+pub fn image_of(link: &str) -> Option<ImageId> {
+    let (path, _) = link.split_once('?')?;
+    let mut parts = path.rsplit('/');
+    let (_name, image, _campaign, images) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    image.parse().ok().filter(|_| images == "images")
+}
+
 fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;

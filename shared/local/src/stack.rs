@@ -1,0 +1,377 @@
+//! The whole pipeline in one process: folders for the buckets, SQLite for the ledger, the crowd
+//! platform on a port of its own, and the links under which workers see images.
+//!
+//! ```text
+//! <data>/uploads/<campaign>/…    what people drop
+//! <data>/results/<campaign>/…    what comes back
+//! <data>/state/                  ledger, crowd, versions of uploads, events.jsonl, secrets
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use futures_util::FutureExt as _;
+use jiff::Timestamp as Instant;
+use quorate_core::event::Event;
+use quorate_core::link::{self, LinkSigner};
+use quorate_core::ports::{Clock, Ledger as _, World};
+use quorate_core::state::{Content, Image, Kind};
+use quorate_core::time::Timestamp;
+use quorate_crowd::simulate::{self, Simulation, Truth};
+use quorate_crowd::{Clock as CrowdClock, Config as CrowdConfig, Platform, RequesterKey};
+use quorate_requester::Requester;
+use quorate_toloka::Client;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::images;
+use crate::ledger::SqliteLedger;
+use crate::notify::LocalNotify;
+use crate::objects::Folder;
+
+/// How often a platform on a running clock looks for what is due.
+const PLATFORM_TICK: Duration = Duration::from_millis(250);
+/// Password stretching of the platform: its workers sign in from this machine or are simulated.
+const PASSWORD_ROUNDS: u32 = 10_000;
+
+/// How a stack is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its folder; made if it is not there.
+    pub data: PathBuf,
+    /// Where the platform and the images are served. Port 0 takes a free one at the first start
+    /// and the same one ever after, because tasks hold links to it.
+    pub listen: SocketAddr,
+    /// The time of everything in the stack.
+    pub clock: CrowdClock,
+    /// Where the platform's shuffling comes from.
+    pub seed: u64,
+    /// The platform's share on rewards.
+    pub fee: Decimal,
+}
+
+/// What a stack keeps of itself between starts.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    port: u16,
+    /// Keys of image links by id, in hex.
+    link_keys: BTreeMap<String, String>,
+    requester_key: String,
+}
+
+/// The pipeline's world on one machine. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    shared: Arc<Shared>,
+    writer: String,
+}
+
+#[derive(Debug)]
+struct Shared {
+    ledger: Arc<SqliteLedger>,
+    crowd: Requester,
+    uploads: Folder,
+    results: Folder,
+    clock: StackClock,
+    notify: LocalNotify,
+    links: LinkSigner,
+    platform: Platform,
+    base_url: String,
+    data: PathBuf,
+    /// Held as long as the stack lives: one stack a folder.
+    _lock: File,
+}
+
+/// The platform's clock as the pipeline's.
+#[derive(Clone, Debug)]
+pub struct StackClock(CrowdClock);
+
+impl Clock for StackClock {
+    fn now(&self) -> Timestamp {
+        self.0.now().into()
+    }
+}
+
+impl World for Stack {
+    type Ledger = SqliteLedger;
+    type Crowd = Requester;
+    type Objects = Folder;
+    type Clock = StackClock;
+    type Notify = LocalNotify;
+
+    fn ledger(&self) -> &SqliteLedger {
+        &self.shared.ledger
+    }
+    fn crowd(&self) -> &Requester {
+        &self.shared.crowd
+    }
+    fn uploads(&self) -> &Folder {
+        &self.shared.uploads
+    }
+    fn results(&self) -> &Folder {
+        &self.shared.results
+    }
+    fn clock(&self) -> &StackClock {
+        &self.shared.clock
+    }
+    fn notify(&self) -> &LocalNotify {
+        &self.shared.notify
+    }
+    fn links(&self) -> &LinkSigner {
+        &self.shared.links
+    }
+    fn writer(&self) -> &str {
+        &self.writer
+    }
+}
+
+impl Stack {
+    /// Opens the stack in `config.data` and serves its platform and images until the process ends.
+    /// Events that are for the pipeline itself come out of the receiver.
+    ///
+    /// # Errors
+    /// If another process has the folder, the port is taken, or the state cannot be read.
+    pub async fn open(config: Config) -> Result<(Self, mpsc::UnboundedReceiver<Event>)> {
+        let data = &config.data;
+        let state = data.join("state");
+        for folder in ["uploads", "results", "state"] {
+            let path = data.join(folder);
+            std::fs::create_dir_all(&path)
+                .with_context(|| format!("cannot make {}", path.display()))?;
+        }
+        let lock = lock(&state)?;
+        let (listener, kept) = listen(&state, config.listen).await?;
+        let base_url = format!("http://{}", listener.local_addr()?);
+        let platform = Platform::open(CrowdConfig {
+            data: Some(state.join("crowd")),
+            clock: config.clock.clone(),
+            seed: config.seed,
+            keys: vec![RequesterKey {
+                account: "quorate".to_owned(),
+                key: kept.requester_key.clone(),
+            }],
+            fee: config.fee,
+            password_rounds: PASSWORD_ROUNDS,
+            ..CrowdConfig::default()
+        })?;
+        let client = Client::builder(&base_url)
+            .api_key(kept.requester_key.as_str())
+            .build()?;
+        let (bus, events) = mpsc::unbounded_channel();
+        let stack = Self {
+            shared: Arc::new(Shared {
+                ledger: Arc::new(SqliteLedger::open(&state.join("ledger.sqlite"))?),
+                crowd: Requester::new(client, config.fee),
+                uploads: Folder::keeping(
+                    "uploads",
+                    &data.join("uploads"),
+                    &state.join("versions"),
+                )?,
+                results: Folder::new("results", &data.join("results"))?,
+                clock: StackClock(config.clock),
+                notify: LocalNotify::open(&state.join("events.jsonl"), bus)?,
+                links: LinkSigner::new(&base_url, kept.link_keys()?).map_err(anyhow::Error::msg)?,
+                platform,
+                base_url,
+                data: data.clone(),
+                _lock: lock,
+            }),
+            writer: Uuid::new_v4().to_string(),
+        };
+        stack.serve(listener);
+        Ok((stack, events))
+    }
+
+    /// The same world under another name in leases, for work that runs beside this one's.
+    #[must_use]
+    pub fn as_writer(&self, name: &str) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            writer: format!("{}/{name}", self.writer),
+        }
+    }
+
+    /// Where the platform is served.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.shared.base_url
+    }
+
+    /// The stack's folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.shared.data
+    }
+
+    /// The crowd platform.
+    #[must_use]
+    pub fn platform(&self) -> &Platform {
+        &self.shared.platform
+    }
+
+    /// Simulated workers for this stack. What they take for true is the known answer of a control
+    /// image or row, else what `truth` says of an upload's key or file name, or of a row's text.
+    ///
+    /// # Errors
+    /// If the simulation cannot be set up.
+    pub fn simulation(
+        &self,
+        workers: usize,
+        seed: u64,
+        truth: &BTreeMap<String, String>,
+    ) -> Result<Simulation> {
+        let (world, truth) = (self.clone(), truth.clone());
+        let lookup: simulate::Lookup =
+            Arc::new(move |input| known(&world, &truth, input).now_or_never()?);
+        Ok(Simulation::new(simulate::Config {
+            base_url: self.base_url().to_owned(),
+            invite: self.platform().invite().to_owned(),
+            seed,
+            workers,
+            truth: Truth::new().with_lookup(lookup),
+            clock: self.shared.clock.0.clone(),
+        })?)
+    }
+
+    /// Serves platform and images on a task of its own.
+    fn serve(&self, listener: TcpListener) {
+        let images = images::routes(
+            Arc::clone(&self.shared.ledger),
+            self.shared.uploads.clone(),
+            self.shared.links.clone(),
+            Arc::new(self.shared.clock.clone()),
+        );
+        let app = self.platform().router().merge(images);
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).await {
+                tracing::error!(%error, "the server stopped");
+            }
+        });
+        let platform = self.platform().clone();
+        if self.shared.clock.0.is_manual() {
+            return;
+        }
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(PLATFORM_TICK).await;
+                let platform = platform.clone();
+                // A failure is in the log already, and the next tick tries again.
+                drop(tokio::task::spawn_blocking(move || platform.tick()).await);
+            }
+        });
+    }
+}
+
+/// What is known of a task: by its image if it shows one, else by its row.
+async fn known(
+    world: &Stack,
+    truth: &BTreeMap<String, String>,
+    input: &Map<String, Value>,
+) -> Option<String> {
+    let values = || input.values().filter_map(Value::as_str);
+    if let Some(id) = values().find_map(|value| link::image_of(value)) {
+        let image = world.ledger().image(id).await.ok()??;
+        let name = image.key.rsplit('/').next().unwrap_or(&image.key);
+        return image
+            .known
+            .or_else(|| truth.get(&image.key).or_else(|| truth.get(name)).cloned());
+    }
+    for campaign in world.ledger().campaigns().await.ok()? {
+        for kind in [Kind::Golden, Kind::Exam, Kind::Training] {
+            let controls = world.ledger().controls(&campaign, kind).await.ok()?;
+            let same = |image: &Image| match &image.content {
+                Content::Row(fields) => fields
+                    .iter()
+                    .all(|(field, value)| input.get(field).and_then(Value::as_str) == Some(value)),
+                Content::Picture => false,
+            };
+            if let Some(image) = controls.into_iter().find(same) {
+                return image.known;
+            }
+        }
+    }
+    values().find_map(|value| truth.get(value).cloned())
+}
+
+/// Takes the folder for this process.
+fn lock(state: &Path) -> Result<File> {
+    let path = state.join("lock");
+    let file = File::options().create(true).append(true).open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!(
+                "another quorate runs on {}; stop it, or name another folder",
+                state.display()
+            )
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// Binds the stack's address, and reads or makes what the stack keeps of itself.
+async fn listen(state: &Path, mut address: SocketAddr) -> Result<(TcpListener, Kept)> {
+    let path = state.join("secrets.json");
+    let mut kept: Option<Kept> = match std::fs::read(&path) {
+        Ok(bytes) => Some(
+            serde_json::from_slice(&bytes)
+                .with_context(|| format!("cannot read {}", path.display()))?,
+        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    if let (0, Some(kept)) = (address.port(), &kept) {
+        address.set_port(kept.port);
+    }
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; name another with --listen"))?;
+    let kept = match kept.take() {
+        Some(kept) => kept,
+        None => {
+            let kept = Kept {
+                port: listener.local_addr()?.port(),
+                link_keys: BTreeMap::from([(format!("k{}", Instant::now().as_second()), secret())]),
+                requester_key: secret(),
+            };
+            write_private(&path, &serde_json::to_vec_pretty(&kept)?)?;
+            kept
+        }
+    };
+    Ok((listener, kept))
+}
+
+impl Kept {
+    fn link_keys(&self) -> Result<BTreeMap<String, Vec<u8>>> {
+        let decode = |(id, key): (&String, &String)| Ok((id.clone(), key.as_bytes().to_vec()));
+        self.link_keys.iter().map(decode).collect()
+    }
+}
+
+/// 244 random bits in hex.
+fn secret() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+/// Writes a file that only its owner can read; whole or not at all.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    // A temporary file is made for its owner alone.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! `quorate up`: the local stack until somebody stops it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args as ClapArgs;
+use quorate_core::event::Event;
+use quorate_crowd::Clock;
+use rust_decimal::Decimal;
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+
+use crate::runner;
+use crate::stack::{Config, Stack};
+use crate::truth;
+use crate::watch::Watcher;
+
+/// Platform time between two ticks.
+const TICK: Duration = Duration::from_secs(60);
+/// Real time that a tick takes at least to come round.
+const MIN_TICK: Duration = Duration::from_millis(200);
+/// When uploads that failed are delivered again.
+const REDELIVER: Duration = Duration::from_secs(2);
+
+/// What `quorate up` is told.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// The stack's folder: uploads/ and results/ are in it, and its state
+    #[arg(long, value_name = "DIR", default_value = "quorate-data")]
+    pub data: PathBuf,
+    /// Where the crowd platform and the workers' page are served; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    pub listen: SocketAddr,
+    /// Adds so many simulated workers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub simulate: usize,
+    /// Where the simulated workers' and the platform's chance comes from
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Lets time run X times as fast, for simulated workers
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub time_scale: f64,
+    /// What simulated workers take for true: CSV with the header file,label
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// The platform's share on rewards, e.g. 0.2
+    #[arg(long, value_name = "SHARE", default_value = "0")]
+    pub fee: Decimal,
+}
+
+/// Runs the stack until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// If the stack cannot be opened.
+pub async fn run(args: Args) -> Result<()> {
+    ensure!(
+        args.listen.ip().is_loopback(),
+        "{} is open to the network; quorate up serves this machine only: use 127.0.0.1 and put a TLS proxy in front",
+        args.listen
+    );
+    ensure!(args.time_scale > 0.0, "--time-scale must be above 0");
+    let truth = args
+        .truth
+        .as_deref()
+        .map(truth::read)
+        .transpose()?
+        .unwrap_or_default();
+    let clock = if (args.time_scale - 1.0).abs() < f64::EPSILON {
+        Clock::real()
+    } else {
+        Clock::scaled(jiff::Timestamp::now(), args.time_scale)
+    };
+    let config = Config {
+        data: args.data.clone(),
+        listen: args.listen,
+        clock,
+        seed: args.seed,
+        fee: args.fee,
+    };
+    let (stack, bus) = Stack::open(config).await?;
+    let (watcher, keys) =
+        Watcher::start(&args.data.join("uploads")).context("cannot watch the uploads folder")?;
+    greet(&stack, &args);
+    let tick = TICK.div_f64(args.time_scale).max(MIN_TICK);
+    tokio::spawn(take_uploads(stack.as_writer("create-tasks"), keys));
+    tokio::spawn(aggregate(stack.as_writer("aggregate-pool"), bus));
+    tokio::spawn(tick_forever(stack.as_writer("tick"), tick));
+    if args.simulate > 0 {
+        simulate(&stack, &args, &truth).await?;
+    }
+    stopped().await?;
+    drop(watcher);
+    eprintln!("stopped; what was under way goes on at the next start");
+    Ok(())
+}
+
+fn greet(stack: &Stack, args: &Args) {
+    let data = args.data.display();
+    eprintln!(
+        "drop images into   {data}/uploads/<campaign>/images/  (with a {data}/uploads/<campaign>/campaign.toml)"
+    );
+    eprintln!("labels come to     {data}/results/<campaign>/round=<n>/");
+    eprintln!(
+        "workers sign in at {}/#invite={}",
+        stack.base_url(),
+        stack.platform().invite()
+    );
+    #[expect(
+        clippy::print_stdout,
+        reason = "who starts this process waits for this line"
+    )]
+    {
+        println!("listening on {}", stack.base_url());
+    }
+}
+
+async fn take_uploads(stack: Stack, mut keys: Receiver<String>) {
+    let mut batch = Vec::new();
+    while keys.recv_many(&mut batch, runner::UPLOADS_AT_ONCE).await > 0 {
+        let mut waiting = std::mem::take(&mut batch);
+        while !waiting.is_empty() {
+            match runner::deliver_uploads(&stack, &waiting).await {
+                Ok(failed) => waiting = failed,
+                Err(error) => tracing::error!("{error:#}"),
+            }
+            if !waiting.is_empty() {
+                tokio::time::sleep(REDELIVER).await;
+            }
+        }
+    }
+}
+
+async fn aggregate(stack: Stack, mut bus: UnboundedReceiver<Event>) {
+    while let Some(event) = bus.recv().await {
+        if let Err(error) = runner::deliver_event(&stack, &event).await {
+            tracing::error!("{error:#}");
+        }
+    }
+}
+
+async fn tick_forever(stack: Stack, every: Duration) {
+    let mut interval = tokio::time::interval(every);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        runner::tick(&stack).await;
+    }
+}
+
+async fn simulate(stack: &Stack, args: &Args, truth: &BTreeMap<String, String>) -> Result<()> {
+    let mut simulation = stack.simulation(args.simulate, args.seed, truth)?;
+    simulation.start().await?;
+    tokio::spawn(async move { simulation.run(std::future::pending()).await });
+    Ok(())
+}
+
+/// Ctrl-C or SIGTERM.
+async fn stopped() -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
