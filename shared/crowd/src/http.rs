@@ -1,10 +1,12 @@
 //! What every request has in common: who asks, the body, the parameters, the answer.
 
+use std::net::IpAddr;
+
 use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{StatusCode, header, request::Parts},
+    http::{StatusCode, header, request::Parts, uri::Authority},
     response::{IntoResponse, Response},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -48,12 +50,38 @@ impl FromRequestParts<Platform> for Requester {
                 "Send `Authorization: ApiKey <key>` or `OAuth <token>`",
             ));
         }
+        if !platform.settings().has_keys() && !is_for_this_machine(parts) {
+            return Err(Error::authentication(
+                "Without configured keys the requester API answers only to this machine's own name",
+            ));
+        }
         platform
             .settings()
             .account(key)
             .map(Self)
             .ok_or_else(|| Error::authentication("No account has this key"))
     }
+}
+
+/// Whether the request was sent to a loopback name. A web page that makes its own name point here
+/// (DNS rebinding) sends that name.
+fn is_for_this_machine(parts: &Parts) -> bool {
+    let host = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .and_then(|host| host.parse::<Authority>().ok());
+    host.is_some_and(|host| {
+        let name = host.host();
+        let name = name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'))
+            .unwrap_or(name);
+        name.eq_ignore_ascii_case("localhost")
+            || name
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    })
 }
 
 /// A worker's token, not looked at yet.

@@ -30,7 +30,8 @@ pub struct Config {
     pub clock: Clock,
     /// Where all shuffling comes from: the same seed and the same requests give the same pages.
     pub seed: u64,
-    /// Who may use the requester API. Empty: any key is the one local requester.
+    /// Who may use the requester API. Empty: any key is the one local requester, and only requests
+    /// to a loopback name (`localhost`, `127.0.0.1`, `[::1]`) are answered.
     pub keys: Vec<RequesterKey>,
     /// The platform's fee on every reward, as a share (0.2 is 20 %).
     pub fee: Decimal,
@@ -88,6 +89,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Whether the requester API asks for keys.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// The account that a key opens.
     pub(crate) fn account(&self, key: &str) -> Option<String> {
         if self.keys.is_empty() {

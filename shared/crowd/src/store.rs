@@ -84,7 +84,7 @@ impl Store {
                 reader: None,
             });
         };
-        std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder {
+        make_private(folder).map_err(|source| OpenError::Folder {
             path: folder.to_owned(),
             source,
         })?;
@@ -247,6 +247,15 @@ impl Tx<'_> {
         self.db.now.set(now);
         value
     }
+}
+
+/// Makes the folder, if it is not there, for nobody else to read: it holds the workers' secrets.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 fn lock(conn: &Mutex<Connection>) -> MutexGuard<'_, Connection> {

@@ -156,6 +156,19 @@ async fn a_validation_error_names_the_fields() {
 }
 
 #[tokio::test]
+async fn without_keys_only_this_machine_may_ask() {
+    let w = World::new().await;
+    for name in ["127.0.0.1:80", "localhost", "LOCALHOST:9", "[::1]:80"] {
+        assert_eq!(w.status_under(name).await, 200, "{name}");
+    }
+    for name in ["evil.example", "localhost.evil.example:80", "10.0.0.1"] {
+        assert_eq!(w.status_under(name).await, 403, "{name}");
+    }
+    let w = World::with(keyed()).await;
+    assert_eq!(w.status_under("crowd.example").await, 200);
+}
+
+#[tokio::test]
 async fn prices_are_bounded() {
     let w = World::new().await;
     let project = w.project().await;

@@ -108,22 +108,25 @@ async fn new_tasks_and_higher_overlap_start_the_wait_again() {
 #[tokio::test]
 async fn a_page_in_hand_keeps_a_complete_pool_open() {
     let w = World::new().await;
-    let over = json!({"defaults": {"default_overlap_for_new_tasks": 1},
-        "mixer_config": {"real_tasks_count": 1, "golden_tasks_count": 1}});
+    let over = json!({"mixer_config": {"real_tasks_count": 1}});
     let pool = w.pool(&w.project().await, over).await;
-    w.tasks(vec![
-        real(&pool, 0),
-        real(&pool, 1),
-        golden(&pool, 0),
-        golden(&pool, 1),
-    ])
-    .await;
-    w.open(&pool).await;
     let (a, b) = (w.worker("a").await, w.worker("b").await);
+    let mut endless = real(&pool, 0);
+    endless["infinite_overlap"] = json!(true);
+    endless["reserved_for"] = json!([a.id]);
+    let mut single = real(&pool, 1);
+    single["overlap"] = json!(1);
+    single["reserved_for"] = json!([b.id]);
+    w.tasks(vec![endless, single]).await;
+    w.open(&pool).await;
     let held = w.take(&a, &pool).await.unwrap();
     w.do_page(&b, &pool, 60, "cat").await;
-    assert_eq!(w.pool_state(&pool).await.0, "OPEN");
-    assert_eq!(w.submit(&a, &held, &["cat", "cat"]).await.0, 200);
+    assert_eq!(
+        w.pool_state(&pool).await.0,
+        "OPEN",
+        "all answers are in, but one page is not"
+    );
+    assert_eq!(w.submit(&a, &held, &["cat"]).await.0, 200);
     assert_eq!(
         w.pool_state(&pool).await,
         ("CLOSED".to_owned(), json!("COMPLETED"))

@@ -144,3 +144,26 @@ async fn the_price_of_a_page_is_fixed_when_it_is_taken() {
     w.submit(&a, &second, &["cat", "cat"]).await;
     assert!(close(w.balance().await, 99.4));
 }
+
+#[tokio::test]
+async fn money_that_was_promised_is_free_again_when_the_page_is_paid_or_given_back() {
+    let w = world(1, Decimal::ZERO).await;
+    let over = json!({"defaults": {"default_overlap_for_new_tasks": 1}});
+    let pool = w.pool(&w.project().await, over).await;
+    w.tasks(many(20, |n| real(&pool, n))).await;
+    w.open(&pool).await;
+    let (a, b) = (w.worker("a").await, w.worker("b").await);
+    for verb in ["skip", "exit", "skip"] {
+        let page = w.take(&a, &pool).await.unwrap();
+        let path = format!("/assignments/{}/{verb}", id(&page));
+        w.work(&a, "POST", &path, Value::Null).await;
+    }
+    for _ in 0..10 {
+        w.do_page(&b, &pool, 60, "cat").await;
+    }
+    assert_eq!(
+        w.pool_state(&pool).await,
+        ("CLOSED".to_owned(), json!("COMPLETED"))
+    );
+    assert!(close(w.balance().await, 0.0));
+}

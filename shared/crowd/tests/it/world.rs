@@ -135,6 +135,16 @@ impl World {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    /// The status of a request to read the account, sent under another name of the host.
+    pub(crate) async fn status_under(&self, host: &str) -> u16 {
+        let request = self
+            .http
+            .get(format!("{}/api/v1/requester", self.url))
+            .header("Authorization", "ApiKey key-a")
+            .header("Host", host);
+        request.send().await.unwrap().status().as_u16()
+    }
+
     /// A request of the requester.
     pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = (!body.is_null()).then(|| body.to_string());
