@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::FutureExt as _;
-use jiff::Timestamp as Instant;
+use quorate_core::campaign;
 use quorate_core::event::Event;
 use quorate_core::link::{self, LinkSigner};
 use quorate_core::ports::{Clock, Ledger as _, World};
@@ -29,6 +29,7 @@ use quorate_toloka::Client;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -149,7 +150,7 @@ impl Stack {
                 .with_context(|| format!("cannot make {}", path.display()))?;
         }
         let lock = lock(&state)?;
-        let (listener, kept) = listen(&state, config.listen).await?;
+        let (listener, kept) = listen(&state, &config).await?;
         let base_url = format!("http://{}", listener.local_addr()?);
         let platform = Platform::open(CrowdConfig {
             data: Some(state.join("crowd")),
@@ -321,7 +322,8 @@ fn lock(state: &Path) -> Result<File> {
 }
 
 /// Binds the stack's address, and reads or makes what the stack keeps of itself.
-async fn listen(state: &Path, mut address: SocketAddr) -> Result<(TcpListener, Kept)> {
+async fn listen(state: &Path, config: &Config) -> Result<(TcpListener, Kept)> {
+    let mut address = config.listen;
     let path = state.join("secrets.json");
     let mut kept: Option<Kept> = match std::fs::read(&path) {
         Ok(bytes) => Some(
@@ -342,8 +344,8 @@ async fn listen(state: &Path, mut address: SocketAddr) -> Result<(TcpListener, K
         None => {
             let kept = Kept {
                 port: listener.local_addr()?.port(),
-                link_keys: BTreeMap::from([(format!("k{}", Instant::now().as_second()), secret())]),
-                requester_key: secret(),
+                link_keys: BTreeMap::from([("k1".to_owned(), secret(config, "link"))]),
+                requester_key: secret(config, "requester"),
             };
             write_private(&path, &serde_json::to_vec_pretty(&kept)?)?;
             kept
@@ -359,8 +361,13 @@ impl Kept {
     }
 }
 
-/// 244 random bits in hex.
-fn secret() -> String {
+/// 32 secret bytes in hex. On simulated time they come from the seed: links are part of tasks, and
+/// simulated workers, who answer by what a task holds, must answer the same in every run.
+fn secret(config: &Config, purpose: &str) -> String {
+    if config.clock.is_manual() {
+        let seeded = format!("quorate simulated {purpose} {}", config.seed);
+        return campaign::hex(&Sha256::digest(seeded));
+    }
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
