@@ -110,6 +110,9 @@ pub struct ImageFacts {
     pub misnamed: bool,
 }
 
+/// Whether bytes of a format are there to the end; `None` if they end before that can be told.
+type Whole = fn(&[u8]) -> Option<bool>;
+
 /// Checks an object's size before its bytes are read.
 ///
 /// # Errors
@@ -137,7 +140,7 @@ pub fn check_size(size: u64, limits: &ImageLimits) -> Result<(), String> {
 pub fn check_image(key: &str, bytes: &[u8], limits: &ImageLimits) -> Result<ImageFacts, String> {
     check_size(bytes.len() as u64, limits)?;
     let kind = imagesize::image_type(bytes).map_err(|_| "it is not an image".to_owned())?;
-    let (media_type, extensions, whole): (_, &[&str], fn(&[u8]) -> Option<bool>) = match kind {
+    let (media_type, extensions, whole): (_, &[&str], Whole) = match kind {
         ImageType::Jpeg => ("image/jpeg", &["jpg", "jpeg", "jpe", "jfif"], whole_jpeg),
         ImageType::Png => ("image/png", &["png"], whole_png),
         ImageType::Gif => ("image/gif", &["gif"], whole_gif),
@@ -261,7 +264,7 @@ mod tests {
     fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
         let mut chunk = |kind: &[u8], data: &[u8]| {
-            bytes.extend((data.len() as u32).to_be_bytes());
+            bytes.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
             bytes.extend(kind);
             bytes.extend(data);
             bytes.extend([0; 4]);

@@ -1,7 +1,8 @@
 //! What the pipeline tells the outside: a round's end, and every problem a person must know of.
 //!
-//! Events are delivered at least once. Their `id` is derived from what happened, so a consumer
-//! that remembers ids sees each once. The JSON schema of each is in the project's `events/`.
+//! Events are delivered at least once. Their `id` is derived from what happened, so whoever keeps
+//! ids tells a repeat; a bus that gives ids of its own leaves campaign and round for that. The JSON
+//! schema of each is in the project's `events/`.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};

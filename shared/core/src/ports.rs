@@ -213,6 +213,13 @@ pub trait Ledger: Send + Sync {
         now: Timestamp,
         until: Timestamp,
     ) -> impl Future<Output = PortResult<Option<Round>>> + Send;
+    /// Gives a claimed round back, to be claimed again from `due` on, under `fence`.
+    fn postpone_round(
+        &self,
+        id: &RoundId,
+        fence: u64,
+        due: Timestamp,
+    ) -> impl Future<Output = PortResult<Write>> + Send;
     /// `CLOSED → AGGREGATED`, under `fence`.
     fn round_aggregated(
         &self,

@@ -25,6 +25,11 @@ use crate::thumbnail::thumbnail;
 /// How long a claimed round is left to its writer: as long as a function may run.
 pub const LEASE: Duration = Duration::from_secs(15 * 60);
 
+/// How long a round rests after a failure; doubled each time up to the lease.
+const BACKOFF: Duration = Duration::from_secs(15);
+/// Attempts after which a person is told.
+const STUCK_AFTER: u32 = 5;
+
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -54,20 +59,90 @@ pub async fn aggregate_round<W: World>(world: &W, round: &RoundId) -> Result<Out
     let Some(item) = claim.await? else {
         return Ok(Outcome::NothingToDo);
     };
+    match work_on(world, &item, members).await {
+        Ok(outcome) => Ok(outcome),
+        Err(error) => {
+            give_back(world, &item, &error).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Works on a claimed round.
+async fn work_on<W: World>(world: &W, item: &Round, members: Members) -> Result<Outcome, Error> {
+    let round = &item.id;
     let manifest = match committed(world, round).await? {
         Some(manifest) => manifest,
         None => {
-            let results = tally(world, &item, members).await?;
+            let results = tally(world, item, members).await?;
+            tell_overwritten(world, &results).await?;
             commit(world, results).await?
         }
     };
     // Told before it is marked: nobody looks at an aggregated round again.
     let event = Event::round_aggregated(manifest.event(round), world.clock().now());
     world.notify().notify(&event).await?;
-    match ledger.round_aggregated(round, item.fence).await? {
+    match world.ledger().round_aggregated(round, item.fence).await? {
         Write::Done => Ok(Outcome::Aggregated(Box::new(manifest))),
         Write::Lost => Ok(Outcome::NothingToDo),
     }
+}
+
+/// Gives a round back after a failure, to be tried again without waiting for the lease; tells a
+/// person when that goes on.
+async fn give_back<W: World>(world: &W, item: &Round, error: &Error) -> Result<(), Error> {
+    let wait = BACKOFF
+        .saturating_mul(1 << item.attempts.min(16))
+        .min(LEASE);
+    let due = world.clock().now().plus(wait);
+    world
+        .ledger()
+        .postpone_round(&item.id, item.fence, due)
+        .await?;
+    if item.attempts < STUCK_AFTER {
+        return Ok(());
+    }
+    let problem = Problem {
+        kind: ProblemKind::Stuck,
+        campaign: item.id.campaign.to_string(),
+        round: Some(item.id.number),
+        key: None,
+        message: format!(
+            "round {} could not be aggregated in {} attempts: {error}",
+            item.id, item.attempts
+        ),
+    };
+    let occasion = format!("{}/aggregate", item.id);
+    let event = Event::problem(problem, &occasion, world.clock().now());
+    Ok(world.notify().notify(&event).await?)
+}
+
+/// Tells of keys that were given new content while the round took uploads: each version was an
+/// upload of its own and has its own label.
+async fn tell_overwritten<W: World>(world: &W, results: &RoundResults) -> Result<(), Error> {
+    let mut versions: BTreeMap<(&str, Option<u64>), u32> = BTreeMap::new();
+    for image in &results.images {
+        *versions
+            .entry((&image.image.key, image.image.row))
+            .or_default() += 1;
+    }
+    for ((key, _), count) in versions.into_iter().filter(|(_, count)| *count > 1) {
+        let problem = Problem {
+            kind: ProblemKind::UploadOverwritten,
+            campaign: results.round.campaign.to_string(),
+            round: Some(results.round.number),
+            key: Some(key.to_owned()),
+            message: format!(
+                "{key} was uploaded {count} times with other content in round {}: each upload was \
+                 labelled; `version` in labels.csv tells them apart",
+                results.round.number
+            ),
+        };
+        let occasion = format!("{}/{key}", results.round);
+        let event = Event::problem(problem, &occasion, world.clock().now());
+        world.notify().notify(&event).await?;
+    }
+    Ok(())
 }
 
 /// The manifest of results that are committed.

@@ -217,6 +217,9 @@ pub(super) async fn a_round_goes_one_way(ledger: &impl Ledger) {
     let claimed = ledger.claim_round(&id, "w", at(9), at(99)).await;
     assert_eq!(claimed.unwrap().unwrap().fence, 1);
     assert_eq!(ledger.unfinished_rounds().await, Ok(vec![id.clone()]));
+    assert_eq!(ledger.postpone_round(&id, 2, at(50)).await, Ok(Write::Lost));
+    assert_eq!(ledger.postpone_round(&id, 1, at(50)).await, Ok(Write::Done));
+    assert_eq!(ledger.claim_round(&id, "x", at(49), at(60)).await, Ok(None));
     assert_eq!(ledger.round_aggregated(&id, 1).await, Ok(Write::Done));
     assert_eq!(ledger.round_aggregated(&id, 1).await, Ok(Write::Done));
     assert_eq!(ledger.round_aggregated(&id, 2).await, Ok(Write::Lost));

@@ -271,6 +271,10 @@ impl Ledger for SqliteLedger {
         self.write(|tx| rounds::claim(tx, id, writer, now, until))
     }
 
+    async fn postpone_round(&self, id: &RoundId, fence: u64, due: Timestamp) -> PortResult<Write> {
+        self.write(|tx| rounds::postpone(tx, id, fence, due))
+    }
+
     async fn round_aggregated(&self, id: &RoundId, fence: u64) -> PortResult<Write> {
         self.write(|tx| rounds::aggregated(tx, id, fence))
     }

@@ -165,6 +165,26 @@ pub(super) fn claim(
     get(tx, id)
 }
 
+pub(super) fn postpone(
+    tx: &Transaction<'_>,
+    id: &RoundId,
+    fence: u64,
+    due: Timestamp,
+) -> Step<Write> {
+    let written = tx
+        .prepare_cached(
+            "UPDATE round SET due = ?4 WHERE campaign = ?1 AND number = ?2
+             AND fence = ?3 AND state = 'CLOSED'",
+        )?
+        .execute(params![
+            id.campaign.as_str(),
+            id.number,
+            Count(fence),
+            due.0
+        ])?;
+    Ok(done_if(written == 1))
+}
+
 pub(super) fn aggregated(tx: &Transaction<'_>, id: &RoundId, fence: u64) -> Step<Write> {
     // The fence stands still once a round is aggregated: it tells the writer that did it.
     let written = tx

@@ -137,6 +137,15 @@ impl Ledger for Memory {
         round.writer = writer.to_owned();
         Ok(Some(round.clone()))
     }
+    async fn postpone_round(&self, id: &RoundId, fence: u64, due: Timestamp) -> PortResult<Write> {
+        let mut rounds = self.rounds.lock().unwrap();
+        let round = rounds.get_mut(id).unwrap();
+        if round.state != RoundState::Closed || round.fence != fence {
+            return Ok(Write::Lost);
+        }
+        round.due = due;
+        Ok(Write::Done)
+    }
     async fn round_aggregated(&self, id: &RoundId, fence: u64) -> PortResult<Write> {
         let mut rounds = self.rounds.lock().unwrap();
         let round = rounds.get_mut(id).unwrap();
