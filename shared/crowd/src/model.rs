@@ -208,6 +208,13 @@ impl PoolRow {
         })
     }
 
+    /// What workers read before the first page: its own instructions, else the project's.
+    pub(crate) fn instructions<'a>(&'a self, project: &'a ProjectRow) -> &'a str {
+        let own = self.form.public_instructions.as_deref();
+        own.or(project.form.public_instructions.as_deref())
+            .unwrap_or_default()
+    }
+
     pub(crate) fn is_training(&self) -> bool {
         self.training.is_some()
     }

@@ -514,10 +514,12 @@ fn canonical_list(solutions: &[Values]) -> Result<String> {
     Ok(serde_json::to_string(&sorted)?)
 }
 
-/// What a worker sees of an assignment: never solutions, hints or hidden fields.
+/// What a worker sees of an assignment: never solutions, hints or hidden fields. It says all that
+/// is needed to go on with it, because its pool may be offered no more.
 pub(crate) fn view(db: &Db<'_>, row: &AssignmentRow) -> Result<Value> {
     let pool = db.pool(row.pool)?;
-    let spec = db.project(pool.project)?.spec();
+    let project = db.project(pool.project)?;
+    let spec = project.spec();
     let shown = |name: &String| {
         !spec
             .input_spec
@@ -547,6 +549,9 @@ pub(crate) fn view(db: &Db<'_>, row: &AssignmentRow) -> Result<Value> {
         "expires": row.deadline.map(crate::model::wire),
         "reward": number(row.reward),
         "training": pool.is_training(),
+        "title": project.form.public_name,
+        "instructions": pool.instructions(&project),
+        "task_spec": spec,
         "tasks": tasks,
     }))
 }

@@ -196,17 +196,17 @@ fn offer(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Option<Value
         return Ok(None);
     }
     let form = &pool.form;
-    let or = |own: &Option<String>, of_project: &Option<String>| {
-        own.clone()
-            .or_else(|| of_project.clone())
-            .unwrap_or_default()
-    };
+    let description = form
+        .public_description
+        .as_ref()
+        .or(project.form.public_description.as_ref())
+        .map_or("", String::as_str);
     Ok(Some(json!({
         "pool_id": pool.id.to_string(),
         "project_id": project.id.to_string(),
         "title": project.form.public_name,
-        "description": or(&form.public_description, &project.form.public_description),
-        "instructions": or(&form.public_instructions, &project.form.public_instructions),
+        "description": description,
+        "instructions": pool.instructions(&project),
         "reward": work::number(access::reward(db, worker, pool)?),
         "training": pool.is_training(),
         "assignment_max_duration_seconds": pool.max_duration_millis() / 1000,
