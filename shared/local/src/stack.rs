@@ -279,7 +279,7 @@ async fn known(
     input: &Map<String, Value>,
 ) -> Option<String> {
     let values = || input.values().filter_map(Value::as_str);
-    if let Some(id) = values().find_map(|value| link::image_of(value)) {
+    if let Some(id) = values().find_map(link::image_of) {
         let image = world.ledger().image(id).await.ok()??;
         let name = image.key.rsplit('/').next().unwrap_or(&image.key);
         return image
