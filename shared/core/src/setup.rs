@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::budget;
-use crate::campaign::{self, Campaign, CampaignError, TolokaFiles, hex};
+use crate::campaign::{self, Campaign, CampaignError, hex};
 use crate::event::{Event, Problem, ProblemKind};
 use crate::ids::{BatchId, CampaignName};
 use crate::ingest;
@@ -90,27 +90,7 @@ struct Files {
 
 impl Files {
     fn parse(&self, fee: rust_decimal::Decimal) -> Result<Campaign, CampaignError> {
-        let [toml, project, pool, exam] = self.texts.each_ref().map(Option::as_deref);
-        let toloka = match (project, pool) {
-            (Some(project), Some(pool)) => Some(TolokaFiles::read(project, pool, exam)?),
-            (None, None) => None,
-            (has_project, _) => {
-                let (here, missing) = if has_project.is_some() {
-                    ("project.json", "pool.json")
-                } else {
-                    ("pool.json", "project.json")
-                };
-                return Err(CampaignError {
-                    problems: vec![campaign::Problem {
-                        file: here.to_owned(),
-                        line: None,
-                        column: None,
-                        message: format!("{missing} is missing beside it; upload both"),
-                    }],
-                });
-            }
-        };
-        campaign::parse(toml, toloka, fee)
+        campaign::of_files(self.texts.each_ref().map(Option::as_deref), fee)
     }
 }
 
@@ -284,12 +264,7 @@ impl Controls {
 
 /// A pool.json that requires a training can admit nobody while there are no training tasks.
 fn missing_training(item: &CampaignItem, controls: &Controls) -> Option<&'static str> {
-    let files = item.campaign.toloka.as_ref()?;
-    let required = files
-        .pool
-        .pointer("/quality_control/training_requirement")
-        .is_some_and(|value| !value.is_null());
-    (required && controls.training.is_empty()).then_some(
+    (item.campaign.requires_training() && controls.training.is_empty()).then_some(
         "pool.json requires a training, but training/ has no tasks, so nobody could be admitted: drop \
          tasks into training/<LABEL>/ (or rows with a label into training/), or remove training_requirement",
     )

@@ -398,7 +398,8 @@ async fn stack() -> (TempDir, SqliteLedger) {
     let ledger = SqliteLedger::open(&state.join("ledger.sqlite")).unwrap();
     let item = CampaignItem {
         name: "cells".parse().unwrap(),
-        campaign: campaign::parse(Some(campaign::TEMPLATE), None, Decimal::ZERO).unwrap(),
+        campaign: campaign::of_files([Some(campaign::TEMPLATE), None, None, None], Decimal::ZERO)
+            .unwrap(),
         revision: 1,
         setups: std::collections::BTreeMap::new(),
         lease: None,

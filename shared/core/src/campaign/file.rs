@@ -116,12 +116,8 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, column)
 }
 
-/// Reads and checks a campaign from the texts of its files: `campaign.toml`, Toloka's, or both.
-/// `fee` is the platform's share on rewards, for checking the budget.
-///
-/// # Errors
-/// Everything that is wrong, with line and column.
-pub fn parse(
+/// Reads and checks a campaign from `campaign.toml`, Toloka's files, or both.
+pub(super) fn parse(
     toml: Option<&str>,
     toloka: Option<TolokaFiles>,
     fee: Decimal,

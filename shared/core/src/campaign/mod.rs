@@ -13,8 +13,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use file::TEMPLATE;
 pub(crate) use file::nearest;
-pub use file::{TEMPLATE, parse};
 pub use toloka::TolokaFiles;
 
 /// The files that define a campaign, by name in its folder.
@@ -254,6 +254,14 @@ impl Campaign {
         !self.fields.is_empty()
     }
 
+    /// Whether its `pool.json` admits only who has passed a training.
+    #[must_use]
+    pub fn requires_training(&self) -> bool {
+        let pool = self.toloka.as_ref().map(|files| &files.pool);
+        pool.and_then(|pool| pool.pointer("/quality_control/training_requirement"))
+            .is_some_and(|requirement| !requirement.is_null())
+    }
+
     /// What a worker reads for a label.
     #[must_use]
     pub fn title_of<'a>(&'a self, label: &'a str) -> &'a str {
@@ -290,6 +298,36 @@ impl Campaign {
                 .map(|files| (&files.project, &files.training)),
         ]);
         hex(&Sha256::digest(interface.to_string()))[..16].to_owned()
+    }
+}
+
+/// Reads and checks a campaign from the texts of its [`FILES`], in their order, as far as they are
+/// there. `fee` is the platform's share on rewards, for checking the budget.
+///
+/// # Errors
+/// Everything that is wrong, with line and column.
+pub fn of_files(texts: [Option<&str>; 4], fee: Decimal) -> Result<Campaign, CampaignError> {
+    let [toml, project, pool, exam] = texts;
+    let toloka = match (project, pool) {
+        (Some(project), Some(pool)) => Some(TolokaFiles::read(project, pool, exam)?),
+        (None, None) => None,
+        (Some(_), None) => return Err(lonely("project.json", "pool.json")),
+        (None, Some(_)) => return Err(lonely("pool.json", "project.json")),
+    };
+    file::parse(toml, toloka, fee)
+}
+
+fn lonely(here: &str, missing: &str) -> CampaignError {
+    let message =
+        format!("{missing} is missing beside it; Toloka's files define a campaign together");
+    let problem = Problem {
+        file: here.to_owned(),
+        line: None,
+        column: None,
+        message,
+    };
+    CampaignError {
+        problems: vec![problem],
     }
 }
 

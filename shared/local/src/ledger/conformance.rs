@@ -30,7 +30,7 @@ pub(super) fn round(number: u32) -> RoundId {
 }
 
 fn definition() -> Campaign {
-    campaign::parse(Some(campaign::TEMPLATE), None, Decimal::ZERO).unwrap()
+    campaign::of_files([Some(campaign::TEMPLATE), None, None, None], Decimal::ZERO).unwrap()
 }
 
 fn item(revision: u64) -> CampaignItem {

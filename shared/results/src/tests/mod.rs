@@ -40,7 +40,7 @@ pub(crate) fn pets() -> Campaign {
         [golden]
         per_page = 1
     "#;
-    campaign::parse(Some(toml), None, fee()).unwrap()
+    campaign::of_files([Some(toml), None, None, None], fee()).unwrap()
 }
 
 /// The platform takes a fifth.

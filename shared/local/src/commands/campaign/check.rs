@@ -191,7 +191,7 @@ fn warnings(rehearsal: &Rehearsal, counts: &Counts) -> Vec<String> {
             "golden/ has control tasks, but no page shows them: [golden] per_page is 0".to_owned(),
         );
     }
-    if requires_training(campaign) && counts.training.is_empty() {
+    if campaign.requires_training() && counts.training.is_empty() {
         warnings.push(
             "pool.json requires a training, but training/ has no task: nobody could be admitted"
                 .to_owned(),
@@ -206,12 +206,6 @@ fn warnings(rehearsal: &Rehearsal, counts: &Counts) -> Vec<String> {
         ));
     }
     warnings
-}
-
-fn requires_training(campaign: &Campaign) -> bool {
-    let pool = campaign.toloka.as_ref().map(|files| &files.pool);
-    pool.and_then(|pool| pool.pointer("/quality_control/training_requirement"))
-        .is_some_and(|requirement| !requirement.is_null())
 }
 
 /// A folder of control images that leaves a label out says nothing about answers with it.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use quorate_core::campaign::{self, Campaign, CampaignError, FILES, Problem, TolokaFiles};
+use quorate_core::campaign::{self, Campaign, CampaignError, FILES, Problem};
 use quorate_core::ids::{BadCampaignName, CampaignName};
 use rust_decimal::Decimal;
 
@@ -46,14 +46,7 @@ impl Definition {
 
     /// The campaign that these files define.
     pub(super) fn parse(&self, fee: Decimal) -> Result<Campaign, CampaignError> {
-        let [toml, project, pool, exam] = self.texts.each_ref().map(Option::as_deref);
-        let toloka = match (project, pool) {
-            (Some(project), Some(pool)) => Some(TolokaFiles::read(project, pool, exam)?),
-            (None, None) => None,
-            (Some(_), None) => return Err(lonely("project.json", "pool.json")),
-            (None, Some(_)) => return Err(lonely("pool.json", "project.json")),
-        };
-        campaign::parse(toml, toloka, fee)
+        campaign::of_files(self.texts.each_ref().map(Option::as_deref), fee)
     }
 
     /// All of `problems`, an empty line between two.
@@ -102,19 +95,6 @@ fn excerpt(path: &str, line: usize, column: usize, source: &str) -> String {
          {line} | {source}\n\
          {margin} | {indent}{carets}\n"
     )
-}
-
-fn lonely(here: &str, missing: &str) -> CampaignError {
-    CampaignError {
-        problems: vec![Problem {
-            file: here.to_owned(),
-            line: None,
-            column: None,
-            message: format!(
-                "{missing} is missing beside it; Toloka's files define a campaign together"
-            ),
-        }],
-    }
 }
 
 /// The campaign that a folder's name names.
