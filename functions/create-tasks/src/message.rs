@@ -79,6 +79,17 @@ struct Bucket {
 #[derive(Deserialize)]
 struct Object {
     key: String,
+    #[serde(rename = "version-id", alias = "versionId")]
+    version: Option<String>,
+    #[serde(alias = "eTag")]
+    etag: Option<String>,
+}
+
+impl Object {
+    fn upload(self, key: String) -> Upload {
+        let version = self.version.or(self.etag);
+        Upload { key, version }
+    }
 }
 
 fn bus_event(body: Value, bucket: &str) -> Result<Vec<Upload>, Malformed> {
@@ -92,8 +103,9 @@ fn bus_event(body: Value, bucket: &str) -> Result<Vec<Upload>, Malformed> {
     }
     let place: Place = serde_json::from_value(event.detail).map_err(incomplete)?;
     let ours = place.bucket.name == bucket;
-    let key = place.object.key;
-    Ok(ours.then_some(Upload { key }).into_iter().collect())
+    let key = place.object.key.clone();
+    let upload = place.object.upload(key);
+    Ok(ours.then_some(upload).into_iter().collect())
 }
 
 /// A notification; everything that is not asked for here may be missing, as with S3's imitations.
@@ -127,7 +139,8 @@ fn notification(body: Value, bucket: &str) -> Result<Vec<Upload>, Malformed> {
         })?;
     let ours = notification.records.into_iter();
     ours.filter(|record| record.is_upload(bucket))
-        .map(|record| decoded(record.s3.object.key).map(|key| Upload { key }))
+        .map(|record| record.s3.object)
+        .map(|object| decoded(object.key.clone()).map(|key| object.upload(key)))
         .collect()
 }
 

@@ -25,7 +25,9 @@ use crate::ports::{
 };
 use crate::rows;
 use crate::setup;
-use crate::state::{Batch, BatchState, CampaignItem, Content, Image, Kind, RoundState, SealReason};
+use crate::state::{
+    Batch, BatchState, CampaignItem, Content, Image, Kind, Round, RoundState, SealReason,
+};
 
 /// Images in one transaction: with their content claims, the batch, the round, the campaign and a
 /// counter shard this stays below DynamoDB's 100 items.
@@ -39,6 +41,8 @@ const TRIES: usize = 5;
 pub struct Upload {
     /// The object's key, decoded.
     pub key: String,
+    /// Its version id, else its etag, if the event says it.
+    pub version: Option<String>,
 }
 
 /// Takes uploads in. The answer is one result for each upload, in order: `Ok` if the event can be
@@ -47,7 +51,7 @@ pub async fn create_tasks<W: World>(world: &W, uploads: &[Upload]) -> Vec<PortRe
     let mut results: Vec<PortResult<()>> = Vec::with_capacity(uploads.len());
     let mut work: BTreeMap<CampaignName, Vec<(usize, Found)>> = BTreeMap::new();
     for (at, upload) in uploads.iter().enumerate() {
-        results.push(match take(world, &upload.key).await {
+        results.push(match take(world, upload).await {
             Ok(Some((campaign, found))) => {
                 work.entry(campaign).or_default().push((at, found));
                 Ok(())
@@ -109,7 +113,8 @@ struct Found {
 }
 
 /// Looks at one upload; work is handed back to be done together with the campaign's other work.
-async fn take<W: World>(world: &W, key: &str) -> PortResult<Option<(CampaignName, Found)>> {
+async fn take<W: World>(world: &W, upload: &Upload) -> PortResult<Option<(CampaignName, Found)>> {
+    let key = &upload.key;
     let (campaign, place) = match admission::place(key) {
         Ok((_, Place::Ignored)) => return Ok(None),
         Ok(found) => found,
@@ -125,15 +130,22 @@ async fn take<W: World>(world: &W, key: &str) -> PortResult<Option<(CampaignName
     match world.uploads().head(key).await? {
         Some(meta) => Ok(Some((campaign, Found { meta, place }))),
         None => {
-            reject(
-                world,
-                &Rejected::key(key),
-                "it was deleted before it could be read",
-            )
-            .await?;
+            if !was_taken(world, upload).await? {
+                let reason = "it was deleted before it could be read";
+                reject(world, &Rejected::key(key), reason).await?;
+            }
             Ok(None)
         }
     }
+}
+
+/// Whether an upload that is gone was taken in before: its event came again.
+async fn was_taken<W: World>(world: &W, upload: &Upload) -> PortResult<bool> {
+    let Some(version) = &upload.version else {
+        return Ok(false);
+    };
+    let id = ImageId::of_object(world.uploads().bucket(), &upload.key, version);
+    Ok(world.ledger().image(id).await?.is_some())
 }
 
 /// Takes in a campaign's images, rows and control images.
@@ -433,13 +445,13 @@ async fn keep_control<W: World>(world: &W, image: &Image) -> PortResult<()> {
     reject(world, &Rejected::image(image), &reason).await
 }
 
-/// Gets new images of a campaign into the open round, or parks them if the budget is used up.
+/// Gets new images of a campaign into open rounds, or parks them if the budget is used up.
 async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> PortResult<()> {
-    let ledger = world.ledger();
-    for _ in 0..TRIES {
-        let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
-        let known = ledger.known_images(&ids).await?;
-        let new: Vec<Image> = images
+    let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
+    let mut lost = 0;
+    while lost < TRIES {
+        let known = world.ledger().known_images(&ids).await?;
+        let mut new: Vec<Image> = images
             .iter()
             .filter(|image| !known.contains(&image.id))
             .cloned()
@@ -448,21 +460,16 @@ async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> 
             return Ok(());
         }
         let round = open_round(world, &item.name).await?;
-        let admission = admission_of(world, item, round.clone(), new).await?;
-        match ledger.admit(&admission).await? {
-            Admitted::Done { images } => {
-                if images >= item.campaign.round.max_images {
-                    ledger.seal_round(&round, SealReason::Size).await?;
-                }
-                return Ok(());
-            }
-            Admitted::OverBudget { committed } => {
-                budget_reached(world, item, committed, admission.batch.as_ref()).await?;
-                if let Admitted::Done { .. } = ledger.park(&admission).await? {
-                    return Ok(());
-                }
-            }
-            Admitted::Known | Admitted::Sealed => {}
+        let room = item
+            .campaign
+            .round
+            .max_images
+            .saturating_sub(round.counts.images)
+            .max(1);
+        new.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        match admit_into(world, item, &round.id, new).await? {
+            Admitted::Done { .. } => lost = 0,
+            _ => lost += 1,
         }
     }
     Err(PortError::Unavailable(format!(
@@ -471,8 +478,31 @@ async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> 
     )))
 }
 
+/// One transaction: new images into a round that has room for them, or aside.
+async fn admit_into<W: World>(
+    world: &W,
+    item: &CampaignItem,
+    round: &RoundId,
+    new: Vec<Image>,
+) -> PortResult<Admitted> {
+    let ledger = world.ledger();
+    let admission = admission_of(world, item, round.clone(), new).await?;
+    let admitted = ledger.admit(&admission).await?;
+    match admitted {
+        Admitted::Done { images } if images >= item.campaign.round.max_images => {
+            ledger.seal_round(round, SealReason::Size).await?;
+            Ok(admitted)
+        }
+        Admitted::OverBudget { committed } => {
+            budget_reached(world, item, committed, admission.batch.as_ref()).await?;
+            ledger.park(&admission).await
+        }
+        _ => Ok(admitted),
+    }
+}
+
 /// The campaign's open round; opens the next one if there is none.
-pub(crate) async fn open_round<W: World>(world: &W, name: &CampaignName) -> PortResult<RoundId> {
+pub(crate) async fn open_round<W: World>(world: &W, name: &CampaignName) -> PortResult<Round> {
     let ledger = world.ledger();
     for _ in 0..TRIES {
         let number = ledger.campaign(name).await?.map_or(0, |item| item.round);
@@ -484,7 +514,7 @@ pub(crate) async fn open_round<W: World>(world: &W, name: &CampaignName) -> Port
             && let Some(round) = ledger.round(&newest).await?
             && round.state == RoundState::Open
         {
-            return Ok(newest);
+            return Ok(round);
         }
         let next = RoundId {
             campaign: name.clone(),

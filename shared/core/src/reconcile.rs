@@ -57,7 +57,7 @@ async fn unpark<W: World>(world: &W, name: &CampaignName) -> PortResult<()> {
         let round = ingest::open_round(world, name).await?;
         let at = world.clock().now();
         if let Admitted::OverBudget { .. } = ledger
-            .unpark(&batch, &round, item.campaign.budget, at)
+            .unpark(&batch, &round.id, item.campaign.budget, at)
             .await?
         {
             return Ok(());

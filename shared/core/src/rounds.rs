@@ -42,10 +42,29 @@ pub async fn check_pools<W: World>(world: &W) -> PortResult<()> {
     for id in world.ledger().unfinished_rounds().await? {
         if let Err(error) = check_round(world, &id).await {
             tracing::warn!(round = %id, %error, "round not checked; the next tick tries again");
+            if let PortError::Refused(reason) = &error {
+                tell_refused(world, &id, reason).await?;
+            }
             failure.get_or_insert(error);
         }
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// What was refused is refused again until a person changes something.
+async fn tell_refused<W: World>(world: &W, id: &RoundId, reason: &str) -> PortResult<()> {
+    let problem = Problem {
+        kind: ProblemKind::Stuck,
+        campaign: id.campaign.to_string(),
+        round: Some(id.number),
+        key: None,
+        message: format!("round {id} does not go on: {reason}"),
+    };
+    let occasion = format!("{id}/{reason}");
+    world
+        .notify()
+        .notify(&Event::problem(problem, &occasion, world.clock().now()))
+        .await
 }
 
 /// Seals a campaign's open round now.
@@ -130,7 +149,8 @@ async fn open_if_due<W: World>(
     status: &PoolStatus,
 ) -> PortResult<bool> {
     let counts = &round.counts;
-    let golden_missing = pool.golden && counts.golden_tasks == 0;
+    let golden_missing =
+        pool.golden && counts.golden_tasks == 0 && counts.batches_done < counts.batches;
     let reason = status.close_reason.as_deref().filter(|_| !status.open);
     let has_new = round.opened_with < counts.batches_done || reason == Some("NOT_ENOUGH_BALANCE");
     if counts.tasks == 0 || golden_missing || !has_new {

@@ -4,6 +4,7 @@
 //! each creation is recorded before the next, and each is looked for under its marker before it is
 //! made: what a crash left behind is adopted. Nothing here costs money before tasks are in a pool.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::budget;
@@ -337,6 +338,10 @@ async fn prepare_under_lease<W: World>(
         tasks: 0,
         now: world.clock().now(),
     };
+    // Before the round has its pool: whoever finds one without control tasks would not add them.
+    if golden {
+        send_golden(world, round, &controls.golden).await?;
+    }
     let id = find_or_create_pool(world, &spec).await?;
     let pool = RoundPool {
         id,
@@ -347,9 +352,6 @@ async fn prepare_under_lease<W: World>(
     };
     if world.ledger().set_pool(&round.id, &pool).await? == Write::Done {
         reserve_tail(world, round, &campaign).await?;
-    }
-    if golden {
-        send_golden(world, round, &controls.golden).await?;
     }
     Ok(true)
 }
@@ -521,16 +523,34 @@ async fn send_controls<W: World>(
     Ok(())
 }
 
-/// Writes the batches of a round's control tasks: the round counts them.
+/// Writes the batches of a round's control tasks: the round counts them. An attempt before this one
+/// may have written some of them.
 async fn send_golden<W: World>(world: &W, round: &Round, images: &[Image]) -> PortResult<()> {
+    let mut sent = BTreeSet::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = world
+            .ledger()
+            .round_batches(&round.id, after.as_deref())
+            .await?;
+        let golden = page
+            .items
+            .into_iter()
+            .filter(|batch| batch.kind == Kind::Golden);
+        sent.extend(golden.flat_map(|batch| batch.members).map(|image| image.id));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let missing: Vec<Image> = images
+        .iter()
+        .filter(|image| !sent.contains(&image.id))
+        .cloned()
+        .collect();
     let target = format!("golden {}", round.id);
-    for batch in control_batches(
-        &round.id.campaign,
-        Kind::Golden,
-        &target,
-        images,
-        world.clock().now(),
-    ) {
+    let at = world.clock().now();
+    for batch in control_batches(&round.id.campaign, Kind::Golden, &target, &missing, at) {
         let batch = Batch {
             round: Some(round.id.clone()),
             pool: None,

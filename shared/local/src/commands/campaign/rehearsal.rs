@@ -124,7 +124,10 @@ pub(super) async fn rehearse(
         .files
         .keys()
         .filter(|key| admission::place(key).is_err())
-        .map(|key| Upload { key: key.clone() })
+        .map(|key| Upload {
+            key: key.clone(),
+            version: None,
+        })
         .collect();
     for result in ingest::create_tasks(&stage, &misplaced).await {
         result?;
