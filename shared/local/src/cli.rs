@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{ArgAction, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::commands::{aggregate, campaign, crowd, status};
 use crate::{demo, up};
@@ -94,12 +96,16 @@ fn log_to_stderr(verbose: u8) {
         2 => "info,quorate=debug",
         _ => "trace",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let wanted = std::env::var("RUST_LOG").ok();
+    let targets = wanted.as_deref().unwrap_or(level).parse::<Targets>();
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_target(verbose > 0)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry()
+        .with(lines)
+        // What is no filter shows everything: better than nothing.
+        .with(targets.unwrap_or_else(|_| Targets::new().with_default(tracing::Level::TRACE)))
         .init();
 }
 
