@@ -27,6 +27,8 @@ use crate::time::Timestamp;
 const LEASE: Duration = Duration::from_secs(60);
 /// When a running operation is looked at again.
 const POLL: Duration = Duration::from_secs(1);
+/// When a batch whose round has no pool yet is looked at again.
+const NO_POOL: Duration = Duration::from_secs(10);
 /// When a failed attempt is repeated; doubled each time up to [`MAX_BACKOFF`].
 const BACKOFF: Duration = Duration::from_secs(2);
 const MAX_BACKOFF: Duration = Duration::from_secs(600);
@@ -59,10 +61,14 @@ async fn dispatch<W: World>(world: &W, id: BatchId) -> PortResult<bool> {
     let Some(waiting) = ledger.batch(id).await? else {
         return Ok(false);
     };
+    let now = world.clock().now();
     let Some(pool) = pool_of(world, &waiting).await? else {
+        // Out of the way of batches that can be sent.
+        ledger
+            .postpone_batch(id, waiting.fence, now.plus(NO_POOL), None)
+            .await?;
         return Ok(false);
     };
-    let now = world.clock().now();
     let Some(batch) = ledger
         .claim_batch(id, world.writer(), now, now.plus(LEASE))
         .await?
