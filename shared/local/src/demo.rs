@@ -31,8 +31,9 @@ use crate::truth;
 /// The bundled images, their truth and campaign.
 static BUNDLED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/demo");
 
-/// What marks a folder as made by the demo, so that the next one may replace it.
-const MARK: &str = "state";
+/// Marks a folder as made by the demo, so that the next one may replace it. A folder of `quorate up`
+/// has no such file, and real work is never cleared.
+const MARK: &str = "state/demo";
 
 /// What `quorate demo` is told.
 #[derive(Debug, ClapArgs)]
@@ -151,27 +152,26 @@ fn lay_out(args: &Args) -> Result<(CampaignName, BTreeMap<String, String>)> {
 
 /// Clears the output folder of a former demo; leaves anything else alone.
 fn make_room(out: &Path) -> Result<()> {
-    match fs::read_dir(out) {
-        Ok(mut entries) => {
-            let empty = entries.next().is_none();
-            ensure!(
-                empty || out.join(MARK).join("ledger.sqlite").is_file(),
-                "{} is not empty and no former demo; name another folder with --out",
-                out.display()
-            );
-            for part in ["uploads", "results", MARK] {
-                match fs::remove_dir_all(out.join(part)) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(error)
-                            .with_context(|| format!("cannot clear {}", out.display()));
-                    }
-                    _ => {}
-                }
-            }
-            Ok(())
+    let is_empty = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
+    ensure!(
+        !out.exists() || is_empty || out.join(MARK).is_file(),
+        "{} is not empty and no former demo; name another folder with --out",
+        out.display()
+    );
+    // The mark goes last: what is cleared halfway can be cleared again.
+    for part in ["uploads", "results", "state"] {
+        if out.join(part).exists() {
+            fs::remove_dir_all(out.join(part))
+                .with_context(|| format!("cannot clear {}", out.display()))?;
         }
-        Err(_) => fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display())),
     }
+    fs::create_dir_all(out.join("state"))
+        .with_context(|| format!("cannot make {}", out.display()))?;
+    fs::write(
+        out.join(MARK),
+        "made by quorate demo; the next demo replaces this folder\n",
+    )?;
+    Ok(())
 }
 
 /// Writes the bundled campaign's folders and definition.
