@@ -1,10 +1,11 @@
 //! The demo, as a user runs it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use quorate_local::demo;
+use serde_json::Value;
 
 fn args(out: &Path) -> demo::Args {
     demo::Args {
@@ -49,4 +50,38 @@ async fn the_same_seed_gives_the_same_bytes_in_every_result_file() {
         results == files(&two.path().join("results")),
         "the results of two runs differ"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_image_has_one_label_and_it_is_nearly_always_right() {
+    let out = tempfile::tempdir().unwrap();
+    demo::run(args(out.path())).await.unwrap();
+    let folder = out.path().join("results/blood-cells/round=1");
+    let labels = fs::read_to_string(folder.join("labels.jsonl")).unwrap();
+    let rows: Vec<Value> = labels
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let images: BTreeSet<&str> = rows
+        .iter()
+        .map(|row| row["image"].as_str().unwrap())
+        .collect();
+    assert_eq!((rows.len(), images.len()), (72, 72));
+    let truth = include_str!("../../shared/local/demo/truth.csv");
+    let right = rows.iter().filter(|row| {
+        let file = row["image"].as_str().unwrap().rsplit('/').next().unwrap();
+        truth.contains(&format!("{file},{}\n", row["label"].as_str().unwrap()))
+    });
+    let right = right.count();
+    assert!(right >= 68, "{right} of 72 labels are right");
+}
+
+#[tokio::test]
+async fn a_folder_of_real_work_is_never_cleared() {
+    let out = tempfile::tempdir().unwrap();
+    fs::create_dir_all(out.path().join("state")).unwrap();
+    fs::write(out.path().join("state/ledger.sqlite"), "work").unwrap();
+    let error = demo::run(args(out.path())).await.unwrap_err().to_string();
+    assert!(error.contains("no former demo"), "{error}");
+    assert!(out.path().join("state/ledger.sqlite").exists());
 }
