@@ -1,5 +1,6 @@
 //! What work costs.
 
+use rust_decimal::prelude::ToPrimitive as _;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::campaign::Campaign;
@@ -24,6 +25,16 @@ pub fn cost(campaign: &Campaign, images: u64, fee: Decimal) -> Decimal {
     let per_image = page_cost(campaign, fee) / Decimal::from(campaign.images_per_page.max(1));
     let per_image = per_image.round_dp_with_strategy(SCALE, RoundingStrategy::ToPositiveInfinity);
     Decimal::from(images) * per_image
+}
+
+/// How many images the budget covers besides what is `committed`.
+#[must_use]
+pub fn covered(campaign: &Campaign, committed: Decimal, fee: Decimal) -> usize {
+    let left = campaign.budget.map(|budget| budget - committed);
+    let images = left.and_then(|left| left.checked_div(cost(campaign, 1, fee)));
+    images.map_or(usize::MAX, |images| {
+        images.floor().to_usize().unwrap_or_default()
+    })
 }
 
 /// What a round reserves on top of its images: the last pages of a pool are not full, one for

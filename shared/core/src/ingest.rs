@@ -448,7 +448,7 @@ async fn keep_control<W: World>(world: &W, image: &Image) -> PortResult<()> {
 /// Gets new images of a campaign into open rounds, or parks them if the budget is used up.
 async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> PortResult<()> {
     let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
-    let mut lost = 0;
+    let (mut lost, mut most) = (0, usize::MAX);
     while lost < TRIES {
         let known = world.ledger().known_images(&ids).await?;
         let mut new: Vec<Image> = images
@@ -466,9 +466,13 @@ async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> 
             .max_images
             .saturating_sub(round.counts.images)
             .max(1);
-        new.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        new.truncate(usize::try_from(room).unwrap_or(usize::MAX).min(most));
         match admit_into(world, item, &round.id, new).await? {
-            Admitted::Done { .. } => lost = 0,
+            Admitted::Done { .. } => (lost, most) = (0, usize::MAX),
+            Admitted::OverBudget { committed } => {
+                most = budget::covered(&item.campaign, committed, world.crowd().fee());
+                lost += 1;
+            }
             _ => lost += 1,
         }
     }
@@ -478,7 +482,8 @@ async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> 
     )))
 }
 
-/// One transaction: new images into a round that has room for them, or aside.
+/// One transaction: new images into a round that has room for them, or aside. If the budget covers
+/// some of them, nothing is done: the caller comes again with those.
 async fn admit_into<W: World>(
     world: &W,
     item: &CampaignItem,
@@ -494,6 +499,11 @@ async fn admit_into<W: World>(
             Ok(admitted)
         }
         Admitted::OverBudget { committed } => {
+            let covered = budget::covered(&item.campaign, committed, world.crowd().fee());
+            let wanted = admission.batch.as_ref().map_or(0, |it| it.members.len());
+            if (1..wanted).contains(&covered) {
+                return Ok(admitted);
+            }
             budget_reached(world, item, committed, admission.batch.as_ref()).await?;
             ledger.park(&admission).await
         }
