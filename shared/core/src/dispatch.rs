@@ -36,7 +36,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(600);
 const STUCK_AFTER: u32 = 10;
 /// The crowd keeps operations for a month; beyond this a batch is looked up first.
 const OPERATION_MEMORY: Duration = Duration::from_secs(20 * 86_400);
-/// How long workers can open the images of a batch.
+/// How long workers can open the images of a batch, from when it is first sent.
 const LINK_VALIDITY: Duration = Duration::from_secs(90 * 86_400);
 
 /// Sends the batches that are due, at most `limit`. Batches whose round has no pool yet wait for it.
@@ -139,7 +139,9 @@ async fn send<W: World>(world: &W, batch: &Batch, pool: &str) -> PortResult<Opti
 
 /// The request of a batch, from the batch alone.
 fn tasks(links: &LinkSigner, item: &CampaignItem, batch: &Batch) -> Vec<NewTask> {
-    let expires: Timestamp = batch.created.plus(LINK_VALIDITY);
+    // Not since it was created: it may have waited long for money or a training.
+    let sent = batch.first_sent.unwrap_or(batch.created);
+    let expires: Timestamp = sent.plus(LINK_VALIDITY);
     let task = |image: &crate::state::Image| {
         let input = match &image.content {
             Content::Picture => {
