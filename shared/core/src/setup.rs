@@ -35,12 +35,12 @@ const TRIES: usize = 5;
 /// If a port fails; the event must come again.
 pub async fn configure<W: World>(world: &W, name: &CampaignName) -> PortResult<()> {
     let files = read_files(world, name).await?;
-    let Some(newest) = files.metas.first() else {
+    if files.metas.is_empty() {
         return Ok(());
-    };
+    }
     let campaign = match files.parse(world.crowd().fee()) {
         Ok(campaign) => campaign,
-        Err(error) => return tell_invalid(world, name, newest, &error).await,
+        Err(error) => return tell_invalid(world, name, &files.metas, &error).await,
     };
     for _ in 0..TRIES {
         let old = world.ledger().campaign(name).await?;
@@ -118,10 +118,18 @@ async fn read_files<W: World>(world: &W, name: &CampaignName) -> PortResult<File
 async fn tell_invalid<W: World>(
     world: &W,
     name: &CampaignName,
-    meta: &ObjectMeta,
+    metas: &[ObjectMeta],
     error: &CampaignError,
 ) -> PortResult<()> {
     let message = error.to_string();
+    let file = error.problems.first().map(|problem| &problem.file);
+    let is_wrong = |meta: &&ObjectMeta| {
+        let name = meta.key.rsplit('/').next();
+        name == file.map(String::as_str)
+    };
+    let Some(meta) = metas.iter().find(is_wrong).or(metas.first()) else {
+        return Ok(());
+    };
     ingest::reject_definition(world, meta, &message).await?;
     let problem = Problem {
         kind: ProblemKind::CampaignInvalid,
@@ -182,7 +190,7 @@ pub(crate) async fn prepare<W: World>(world: &W, round: &Round) -> PortResult<bo
     let Some(item) = take_lease(world, &round.id.campaign).await? else {
         return Ok(false);
     };
-    let controls = Controls::load(world, &item.name).await?;
+    let controls = Controls::load(world, &item).await?;
     let prepared = match missing_training(&item, &controls) {
         Some(message) => {
             tell_missing(world, round, message).await?;
@@ -243,12 +251,12 @@ struct Controls {
 }
 
 impl Controls {
-    async fn load<W: World>(world: &W, name: &CampaignName) -> PortResult<Self> {
-        let ledger = world.ledger();
+    async fn load<W: World>(world: &W, item: &CampaignItem) -> PortResult<Self> {
+        let (name, campaign) = (&item.name, &item.campaign);
         Ok(Self {
-            golden: ledger.controls(name, Kind::Golden).await?,
-            exam: ledger.controls(name, Kind::Exam).await?,
-            training: ledger.controls(name, Kind::Training).await?,
+            golden: controls(world, name, campaign, Kind::Golden).await?,
+            exam: controls(world, name, campaign, Kind::Exam).await?,
+            training: controls(world, name, campaign, Kind::Training).await?,
         })
     }
 
@@ -261,6 +269,22 @@ impl Controls {
             .map(|image| image.id.to_string());
         hex(&Sha256::digest(ids.collect::<Vec<_>>().join(" ")))[..16].to_owned()
     }
+}
+
+/// The control images of a kind whose answer is still one of the campaign's labels: no worker could
+/// be right about others.
+async fn controls<W: World>(
+    world: &W,
+    name: &CampaignName,
+    campaign: &Campaign,
+    kind: Kind,
+) -> PortResult<Vec<Image>> {
+    let mut images = world.ledger().controls(name, kind).await?;
+    images.retain(|image| {
+        let known = image.known.as_ref();
+        known.is_some_and(|known| campaign.labels.contains(known))
+    });
+    Ok(images)
 }
 
 /// A pool.json that requires a training can admit nobody while there are no training tasks.
@@ -582,12 +606,13 @@ pub(crate) async fn open_admission<W: World>(
         (Kind::Training, setup.training.clone(), setup.training_open),
         (Kind::Exam, setup.exam_pool.clone(), setup.exam_open),
     ];
+    let defined = &pool.campaign;
     let mut opened = setup.clone();
     for (kind, pool, open) in wanted {
         let Some(pool) = pool.filter(|_| !open) else {
             continue;
         };
-        let images = world.ledger().controls(campaign, kind).await?;
+        let images = controls(world, campaign, defined, kind).await?;
         for batch in control_batches(campaign, kind, &pool, &images, world.clock().now()) {
             let state = world
                 .ledger()
