@@ -190,17 +190,22 @@ pub fn exam(spec: &PoolSpec<'_>) -> Pool {
 /// If the campaign's `exam.json` is no training.
 pub fn training(spec: &PoolSpec<'_>) -> Result<Training, String> {
     let campaign = spec.campaign;
-    let page = campaign.training.tasks_per_page.max(1);
-    let pages = u32::try_from(spec.tasks)
-        .unwrap_or(u32::MAX)
-        .div_ceil(page)
-        .clamp(1, 500);
+    let tasks = u32::try_from(spec.tasks).unwrap_or(u32::MAX).max(1);
+    // The crowd makes full pages only: one that asks for more tasks than there are admits nobody.
+    let fitting = |page: u32| page.clamp(1, tasks);
+    let page = fitting(campaign.training.tasks_per_page);
+    let pages = tasks.div_ceil(page).min(500);
     let file = campaign
         .toloka
         .as_ref()
         .and_then(|files| files.training.as_ref());
     let mut training = match file {
-        Some(file) => document("exam.json", file)?,
+        Some(file) => {
+            let mut training: Training = document("exam.json", file)?;
+            training.training_tasks_in_task_suite_count =
+                training.training_tasks_in_task_suite_count.map(fitting);
+            training
+        }
         None => Training {
             private_name: format!("{}: training", campaign.title),
             inherited_instructions: Some(true),
