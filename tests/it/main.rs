@@ -1,4 +1,16 @@
 //! One machine: the real handlers over SQLite and folders, real HTTP to the crowd platform.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "clippy.toml allows them in tests; these are helpers of tests"
+)]
+
+mod campaigns;
 mod demo;
+mod intake;
+mod results;
+mod rounds;
+mod rows;
 mod world;

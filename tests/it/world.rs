@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use quorate_core::ids::CampaignName;
 use quorate_core::state::Round;
 use quorate_crowd::Clock;
 use quorate_local::day::{DAWN, Day};
 use quorate_local::stack::Config;
+use quorate_results::Manifest;
+use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -22,13 +25,18 @@ pub(crate) struct World {
 impl World {
     /// A stack with so many simulated workers; `truth` is what they know, by file name.
     pub(crate) async fn new(workers: usize, truth: &[(&str, &str)]) -> Self {
+        Self::with_fee(workers, truth, Decimal::ZERO).await
+    }
+
+    /// The same with a platform that asks for this share of every reward.
+    pub(crate) async fn with_fee(workers: usize, truth: &[(&str, &str)], fee: Decimal) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config {
             data: folder.path().to_owned(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             clock: Clock::manual(DAWN.parse().unwrap()),
             seed: 1,
-            fee: Decimal::ZERO,
+            fee,
         };
         let truth: BTreeMap<String, String> = truth
             .iter()
@@ -50,6 +58,11 @@ impl World {
         self.folder.path().join("uploads").join(key)
     }
 
+    /// Where a file of the stack's state is.
+    pub(crate) fn state_path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("state").join(name)
+    }
+
     /// Delivers the events of these keys, all in one batch; every record must be taken.
     pub(crate) async fn deliver(&self, keys: &[&str]) {
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
@@ -66,6 +79,44 @@ impl World {
     pub(crate) async fn work(&mut self, campaign: &str) -> Vec<Round> {
         let name: CampaignName = campaign.parse().unwrap();
         self.day.work(&name, |_, _| {}).await.unwrap()
+    }
+
+    /// Lets minutes pass, each with a tick before and behind it.
+    pub(crate) async fn minutes(&mut self, minutes: u32) {
+        for _ in 0..minutes {
+            self.day.tick().await.unwrap();
+            self.day.pass(Duration::from_secs(60)).await.unwrap();
+        }
+        self.day.tick().await.unwrap();
+    }
+
+    /// The pool of a campaign's newest round.
+    pub(crate) async fn pool(&self, campaign: &str) -> String {
+        let rounds = self.rounds(campaign).await;
+        rounds.last().unwrap().pool.as_ref().unwrap().id.clone()
+    }
+
+    /// The real tasks of a pool, as the platform tells its requester.
+    pub(crate) async fn tasks(&self, pool: &str) -> Vec<Value> {
+        let answer = self
+            .requester(Method::GET, &format!("tasks?pool_id={pool}&limit=1000"))
+            .await;
+        let tasks = answer["items"].as_array().unwrap().clone();
+        let real = |task: &Value| task["known_solutions"].as_array().is_none_or(Vec::is_empty);
+        tasks.into_iter().filter(real).collect()
+    }
+
+    /// A request that the campaign's owner makes at the platform, past the pipeline.
+    pub(crate) async fn requester(&self, method: Method, path: &str) -> Value {
+        let secrets = fs::read(self.state_path("secrets.json")).unwrap();
+        let secrets: Value = serde_json::from_slice(&secrets).unwrap();
+        let key = secrets["requester_key"].as_str().unwrap();
+        let url = format!("{}/api/v1/{path}", self.day.stack().base_url());
+        let request = reqwest::Client::new()
+            .request(method, url)
+            .header("Authorization", format!("ApiKey {key}"));
+        let answer = request.send().await.unwrap().error_for_status().unwrap();
+        answer.json().await.unwrap()
     }
 
     pub(crate) async fn rounds(&self, campaign: &str) -> Vec<Round> {
@@ -87,39 +138,104 @@ impl World {
         self.folder.path().join("results").join(key)
     }
 
-    /// The records of rejected uploads of a campaign, by key, with the reason.
-    pub(crate) fn rejected(&self, campaign: &str) -> BTreeMap<String, String> {
+    /// The manifest of a round.
+    pub(crate) fn manifest(&self, campaign: &str, round: u32) -> Manifest {
+        let path = self.result(&format!("{campaign}/round={round}/_manifest.json"));
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    }
+
+    /// The rows of a round's `answers.csv`, by column.
+    pub(crate) fn answers(&self, campaign: &str, round: u32) -> Vec<BTreeMap<String, String>> {
+        let path = self.result(&format!("{campaign}/round={round}/answers.csv"));
+        let mut table = csv::Reader::from_path(path).unwrap();
+        table.deserialize().map(Result::unwrap).collect()
+    }
+
+    /// The records of rejected uploads of a campaign, key and reason, in order.
+    pub(crate) fn rejected(&self, campaign: &str) -> Vec<(String, String)> {
         let Ok(entries) = fs::read_dir(self.result(&format!("{campaign}/rejected"))) else {
-            return BTreeMap::new();
+            return Vec::new();
         };
-        entries
+        let mut records: Vec<(String, String)> = entries
             .map(|entry| {
                 let record: Value =
                     serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
                 let text = |field: &str| record[field].as_str().unwrap().to_owned();
                 (text("key"), text("reason"))
             })
-            .collect()
+            .collect();
+        records.sort();
+        records
     }
 
-    /// The events told so far, problems by kind and message.
-    pub(crate) fn problems(&self) -> Vec<(String, String)> {
+    /// The messages of the problems of a kind that were told so far.
+    pub(crate) fn problems(&self, kind: &str) -> Vec<String> {
         self.events()
             .into_iter()
-            .filter(|event| event["detail-type"] == "Problem")
-            .map(|event| {
-                let text = |field: &str| event["detail"][field].as_str().unwrap().to_owned();
-                (text("kind"), text("message"))
-            })
+            .filter(|event| event["detail"]["kind"] == kind)
+            .map(|event| event["detail"]["message"].as_str().unwrap().to_owned())
             .collect()
     }
 
     pub(crate) fn events(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.folder.path().join("state/events.jsonl")).unwrap();
+        let text = fs::read_to_string(self.state_path("events.jsonl")).unwrap();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
+}
+
+/// The row of `labels.jsonl` that names this key.
+pub(crate) fn row<'a>(labels: &'a [Value], key: &str) -> &'a Value {
+    let mut rows = labels.iter().filter(|row| row["image"] == key);
+    let row = rows.next().unwrap_or_else(|| panic!("no row for {key}"));
+    assert!(rows.next().is_none(), "two rows for {key}");
+    row
+}
+
+/// The status that a link answers with, and the bytes.
+pub(crate) async fn get(link: &str) -> (u16, Vec<u8>) {
+    let answer = reqwest::get(link).await.unwrap();
+    (
+        answer.status().as_u16(),
+        answer.bytes().await.unwrap().to_vec(),
+    )
+}
+
+/// A valid PNG of one pixel, another one for every number.
+pub(crate) fn png(number: u32) -> Vec<u8> {
+    let [_, red, green, blue] = number.to_be_bytes();
+    // A scanline without a filter, stored as it is in a zlib stream (RFC 1950, RFC 1951).
+    let line = [0, red, green, blue];
+    let mut data = vec![0x78, 0x01, 0x01, 4, 0, !4, !0];
+    data.extend(line);
+    data.extend(adler32(&line).to_be_bytes());
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    chunk(&mut png, b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0]);
+    chunk(&mut png, b"IDAT", &data);
+    chunk(&mut png, b"IEND", &[]);
+    png
+}
+
+/// Adds a chunk to a PNG, with its checksum.
+pub(crate) fn chunk(png: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
+    png.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
+    let summed = [kind, data].concat();
+    let crc = summed.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
+        })
+    });
+    png.extend(summed);
+    png.extend((!crc).to_be_bytes());
+}
+
+fn adler32(bytes: &[u8]) -> u32 {
+    let (low, high) = bytes.iter().fold((1, 0), |(low, high), byte| {
+        let low = (low + u32::from(*byte)) % 65_521;
+        (low, (high + low) % 65_521)
+    });
+    high << 16 | low
 }
 
 /// One of the demo's images, by its number.
