@@ -417,7 +417,9 @@ pub(crate) fn overdue(tx: &Tx<'_>, n: i64) -> Result<()> {
     lifecycle::refresh(tx, row.pool)
 }
 
-/// Ends an active assignment without answers: overlap and money go back.
+/// Ends an active assignment without answers: overlap and money go back. The tasks of a training
+/// page that expired are for its worker again: who closed the page too early could never finish the
+/// training otherwise, and would be shut out of the pools that want it.
 fn give_back(tx: &Tx<'_>, row: &AssignmentRow, status: &str) -> Result<()> {
     let when = if status == "SKIPPED" {
         "skipped"
@@ -432,7 +434,15 @@ fn give_back(tx: &Tx<'_>, row: &AssignmentRow, status: &str) -> Result<()> {
         "UPDATE tasks SET issued = issued - 1 WHERE n IN (SELECT task FROM answers WHERE assignment = ?1)",
         [row.n],
     )?;
-    tx.release(&tx.pool(row.pool)?.owner, row.cost)
+    let pool = tx.pool(row.pool)?;
+    if pool.is_training() && status == "EXPIRED" {
+        tx.run(
+            "DELETE FROM given WHERE worker = ?2
+               AND task IN (SELECT task FROM answers WHERE assignment = ?1)",
+            (row.n, row.worker),
+        )?;
+    }
+    tx.release(&pool.owner, row.cost)
 }
 
 /// Accepts or rejects a page that waits for it; a rejected one may still be accepted. Returns what

@@ -66,6 +66,23 @@ async fn a_wrong_answer_shows_the_hint_and_only_the_first_attempt_counts() {
 }
 
 #[tokio::test]
+async fn a_training_page_that_expired_can_be_taken_again() {
+    let w = World::new().await;
+    let (training, pool, skill) = school(&w, json!({})).await;
+    let a = w.worker("a").await;
+    for _ in 0..3 {
+        let page = w.take(&a, &training).await.unwrap();
+        let exit = format!("/assignments/{}/exit", id(&page));
+        w.work(&a, "POST", &exit, Value::Null).await;
+    }
+    for _ in 0..2 {
+        w.do_page(&a, &training, 60, "cat").await;
+    }
+    assert!(w.skill_value(&a, &skill).await.is_some());
+    assert!(w.take(&a, &pool).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_training_passes_after_the_asked_pages() {
     let w = World::new().await;
     let (training, pool, skill) = school(&w, json!({"task_suites_required_to_pass": 1})).await;
