@@ -124,9 +124,10 @@ impl Clock {
         }
     }
 
-    /// Moves the clock so that it never shows less than `floor` milliseconds: time on the platform
-    /// does not go back when the platform is started again.
-    pub(crate) fn not_before(&self, floor: i64) {
+    /// Moves the clock so that it never shows less than `floor`: time on the platform does not go
+    /// back when the platform is started again.
+    pub fn not_before(&self, floor: Timestamp) {
+        let floor = floor.as_millisecond();
         let behind = floor.saturating_sub(self.millis());
         if behind <= 0 {
             return;
@@ -178,11 +179,11 @@ mod tests {
             Clock::scaled(timestamp(0), 2.0),
             Clock::manual(timestamp(0)),
         ] {
-            let floor = Timestamp::now().as_millisecond() + 86_400_000;
+            let floor = timestamp(Timestamp::now().as_millisecond() + 86_400_000);
             clock.not_before(floor);
-            assert!(clock.millis() >= floor);
-            clock.not_before(0);
-            assert!(clock.millis() >= floor);
+            assert!(clock.now() >= floor);
+            clock.not_before(timestamp(0));
+            assert!(clock.now() >= floor);
         }
     }
 }

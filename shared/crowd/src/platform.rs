@@ -139,7 +139,9 @@ impl Platform {
     /// When the folder or the database cannot be opened or is of another version.
     pub fn open(config: Config) -> std::result::Result<Self, OpenError> {
         let store = Store::open(config.data.as_deref())?;
-        config.clock.not_before(store.floor()?);
+        config
+            .clock
+            .not_before(crate::clock::timestamp(store.floor()?));
         let invite = match config.invite {
             Some(invite) => invite,
             None => store.kept("invite", ids::random_secret)?,

@@ -164,20 +164,25 @@ impl Stack {
             password_rounds: password_rounds(&config),
             ..CrowdConfig::default()
         })?;
+        let ledger = SqliteLedger::open(&state.join("ledger.sqlite"))?;
+        // A clock that ran fast was ahead of the machine's. The platform remembers only its own part
+        // of that, and an upload must not have come in the future: its round would not get idle.
+        if let Some(Timestamp(millis)) = ledger.last_upload()? {
+            config
+                .clock
+                .not_before(jiff::Timestamp::from_millisecond(millis)?);
+        }
+        let (uploads, results) = folders(data)?;
         let client = Client::builder(&base_url)
             .api_key(kept.requester_key.as_str())
             .build()?;
         let (bus, events) = mpsc::unbounded_channel();
         let stack = Self {
             shared: Arc::new(Shared {
-                ledger: Arc::new(SqliteLedger::open(&state.join("ledger.sqlite"))?),
+                ledger: Arc::new(ledger),
                 crowd: Requester::new(client, config.fee),
-                uploads: Folder::keeping(
-                    "uploads",
-                    &data.join("uploads"),
-                    &state.join("versions"),
-                )?,
-                results: Folder::new("results", &data.join("results"))?,
+                uploads,
+                results,
                 clock: StackClock(config.clock),
                 notify: LocalNotify::open(&state.join("events.jsonl"), bus)?,
                 links: LinkSigner::new(&base_url, kept.link_keys()?).map_err(anyhow::Error::msg)?,
@@ -301,6 +306,21 @@ async fn known(
         }
     }
     values().find_map(|value| truth.get(value).cloned())
+}
+
+/// The buckets in the stack's folder, without what a killed process left half written in those that
+/// only the stack writes: people write into `uploads/`.
+fn folders(data: &Path) -> Result<(Folder, Folder)> {
+    let versions = data.join("state/versions");
+    let uploads = Folder::keeping("uploads", &data.join("uploads"), &versions)?;
+    let results = Folder::new("results", &data.join("results"))?;
+    for folder in [&results, &Folder::new("versions", &versions)?] {
+        let root = folder.root().display();
+        folder
+            .remove_unfinished()
+            .with_context(|| format!("cannot clean up {root}"))?;
+    }
+    Ok((uploads, results))
 }
 
 /// Takes the folder for this process.

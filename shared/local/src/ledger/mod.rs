@@ -101,6 +101,18 @@ impl SqliteLedger {
         Self::prepare(Connection::open(path), path.display().to_string())
     }
 
+    /// When the last upload came in; none if there was none.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn last_upload(&self) -> PortResult<Option<Timestamp>> {
+        self.read(|tx| {
+            let query = "SELECT max(last_upload) FROM round";
+            let latest: Option<i64> = tx.query_row(query, [], |row| row.get(0))?;
+            Ok(latest.map(Timestamp))
+        })
+    }
+
     /// A ledger that is gone with this value.
     ///
     /// # Errors

@@ -111,6 +111,15 @@ impl Folder {
         .await
     }
 
+    /// Deletes the half-written files that a killed process left here. Only for the one process that
+    /// writes here, before it does.
+    ///
+    /// # Errors
+    /// If a folder cannot be listed or a file cannot be deleted.
+    pub fn remove_unfinished(&self) -> io::Result<()> {
+        remove_temps(&self.inner.root)
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> PortResult<T> + Send + 'static,
@@ -352,11 +361,33 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::NotADirectory, message))
 }
 
+/// What names of half-written files begin with.
+const TEMP: &str = ".quorate-";
+
+/// Deletes half-written files in a folder and below it. Links are not followed.
+fn remove_temps(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            remove_temps(&entry.path())?;
+        } else if kind.is_file()
+            && entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(TEMP.as_bytes())
+        {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// A hidden file beside `path`, deleted unless it is renamed.
 fn write_temp(path: &Path, body: &[u8]) -> io::Result<NamedTempFile<File>> {
     let folder = path.parent().unwrap_or(path);
     let mut temp = tempfile::Builder::new()
-        .prefix(".quorate-")
+        .prefix(TEMP)
         .make_in(folder, |path| File::create_new(path))?;
     temp.write_all(body)?;
     Ok(temp)

@@ -258,6 +258,18 @@ async fn a_put_replaces_and_a_put_if_absent_does_not() {
 }
 
 #[test]
+fn what_a_killed_writer_left_is_removed_and_nothing_else() {
+    let place = place();
+    let folder = place.folder();
+    for key in ["a/b/.quorate-x", "a/.other", "a/b/1"] {
+        place.write(key, b"x");
+    }
+    folder.remove_unfinished().unwrap();
+    assert!(!place.root.join("a/b/.quorate-x").exists());
+    assert!(place.root.join("a/.other").exists() && place.root.join("a/b/1").exists());
+}
+
+#[test]
 fn of_many_writers_one_creates() {
     let place = place();
     let start = Barrier::new(8);
