@@ -81,8 +81,8 @@ impl Day {
         Ok(failed)
     }
 
-    /// Lets time pass until every round of the campaign is aggregated; `watch` sees the rounds
-    /// after every tick.
+    /// Lets time pass until every round of the campaign that has images is aggregated; `watch` sees
+    /// these rounds after every tick.
     ///
     /// # Errors
     /// If there is no round, or the crowd does not finish in two weeks.
@@ -94,7 +94,9 @@ impl Day {
         let end = self.clock.now() + PATIENCE;
         while self.clock.now() < end {
             self.tick().await?;
-            let rounds = self.rounds(name).await?;
+            let mut rounds = self.rounds(name).await?;
+            // What waits for the budget leaves an open round behind that nothing came into.
+            rounds.retain(|round| round.counts.images > 0);
             watch(&rounds, self.simulation.stats());
             if rounds.is_empty() {
                 bail!("no image of {name} could be taken in");
