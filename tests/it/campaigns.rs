@@ -225,6 +225,8 @@ async fn a_training_without_tasks_is_told_and_the_round_waits_for_them() {
         .position(|(name, _)| *name == "training/known.csv")
         .unwrap();
     let (_, training) = files.remove(training);
+    // Four of them: fewer than the page of ten that exam.json asks for.
+    let training: String = training.split_inclusive('\n').take(5).collect();
     for (name, text) in files {
         world.put(&format!("headlines/{name}"), text);
     }

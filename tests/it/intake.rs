@@ -384,3 +384,52 @@ async fn a_leaked_control_image_and_a_folder_that_is_no_label_are_reported_and_n
     assert_eq!(labels.len(), 2);
     assert!(labels.iter().all(labelled));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_that_belong_nowhere_are_rejected_and_say_where_they_should_go() {
+    let mut world = World::new(10, &[]).await;
+    world.drop_file("cats/campaign.toml", CATS).await;
+    let keys = [
+        "lonely.png",
+        "Cats/images/1.png",
+        "cats/1.png",
+        "cats/golden/1.png",
+        "cats/images/.DS_Store",
+        "cats/images/1.png",
+    ];
+    for key in keys {
+        world.put(key, png(1));
+    }
+    world.deliver(&keys).await;
+    world.work("cats").await;
+
+    let starts = |records: Vec<(String, String)>, expected: &[(&str, &str)]| {
+        assert_eq!(records.len(), expected.len(), "{records:?}");
+        for ((key, reason), (of, start)) in records.iter().zip(expected) {
+            assert!(key == of && reason.starts_with(start), "{key}: {reason}");
+        }
+    };
+    let nowhere = [
+        ("Cats/images/1.png", "\"Cats\" cannot name a campaign"),
+        (
+            "lonely.png",
+            "it is in no campaign's folder: upload it to <campaign>/images/",
+        ),
+    ];
+    starts(world.rejected("_unsorted"), &nowhere);
+    let misplaced = [
+        (
+            "cats/1.png",
+            "it is in no folder that means something: uploads go to images/",
+        ),
+        (
+            "cats/golden/1.png",
+            "its label is missing: upload it to golden/<LABEL>/",
+        ),
+    ];
+    starts(world.rejected("cats"), &misplaced);
+    assert_eq!(world.problems("upload_rejected").len(), 4);
+    let labels = world.labels("cats", 1);
+    assert_eq!(labels.len(), 1);
+    assert!(labelled(row(&labels, "cats/images/1.png")));
+}

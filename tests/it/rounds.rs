@@ -185,3 +185,48 @@ async fn a_balance_that_covers_no_pool_is_told() {
     assert_eq!(rounds[0].state, RoundState::Sealed);
     assert_eq!(world.day.stats().answers, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_that_nothing_came_into_keeps_nobody_waiting() {
+    let mut world = World::new(10, &[]).await;
+    // Ten images cost 0.375: the first round is full and the budget is used up.
+    let poor = CATS.replace("budget = 100", "budget = 0.375");
+    world
+        .drop_file(
+            "cats/campaign.toml",
+            format!("{poor}[round]\nmax_images = 10\n"),
+        )
+        .await;
+    let keys = drop_images(&world, 12).await;
+    let rounds = world.work("cats").await;
+    assert_eq!(rounds.len(), 1);
+    assert_eq!(labelled(&world, 1), once(&keys[..10]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_of_known_bytes_waits_for_the_round_that_labels_them() {
+    let mut world = World::new(10, &[]).await;
+    world
+        .drop_file(
+            "cats/campaign.toml",
+            format!("{CATS}[round]\nmax_images = 2\n"),
+        )
+        .await;
+    for (name, number) in [("a", 1), ("b", 2), ("c", 1)] {
+        world.put(&format!("cats/images/{name}.png"), png(number));
+    }
+    world
+        .deliver(&[
+            "cats/images/a.png",
+            "cats/images/b.png",
+            "cats/images/c.png",
+        ])
+        .await;
+    let rounds = world.work("cats").await;
+    let (first, second) = (world.labels("cats", 1), world.labels("cats", 2));
+    assert_eq!((rounds.len(), first.len(), second.len()), (2, 2, 1));
+    assert_eq!(rounds[1].pool, None);
+    assert!(second[0]["label"].is_string());
+    assert_eq!(second[0]["label"], first[0]["label"]);
+    assert_eq!(second[0]["same_as"], first[0]["image_id"]);
+}
