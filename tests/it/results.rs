@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::world::{CATS, World, get, png};
 
-/// A campaign with control images of every kind, and six images; the keys of all.
+/// Uploads a campaign with control images of every kind, and six images.
 async fn with_controls(world: &World) {
     world.put("cats/campaign.toml", CATS);
     let mut keys = vec!["cats/campaign.toml".to_owned()];
@@ -140,7 +140,7 @@ async fn a_manifest_describes_the_files_beside_it() {
 async fn the_report_loads_nothing_and_runs_nothing_whatever_a_file_is_called() {
     let mut world = World::new(10, &[]).await;
     world.drop_file("cats/campaign.toml", CATS).await;
-    // A key's last part ends at a slash, so the closing tag comes in two.
+    // On disk the slash of the closing tag makes this a folder and a file; the key is whole.
     let hostile = "cats/images/\"><script>alert(1)</script>.jpg";
     world.drop_file(hostile, png(1)).await;
     world.work("cats").await;
