@@ -158,7 +158,7 @@ fn make_room(out: &Path) -> Result<()> {
         "{} is not empty and no former demo; name another folder with --out",
         out.display()
     );
-    // The mark goes last: what is cleared halfway can be cleared again.
+    // The mark goes with the last part: what is cleared halfway can be cleared again.
     for part in ["uploads", "results", "state"] {
         if out.join(part).exists() {
             fs::remove_dir_all(out.join(part))
