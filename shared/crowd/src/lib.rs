@@ -57,7 +57,7 @@ use axum::{
 use crate::error::Error;
 pub use crate::{
     clock::Clock,
-    platform::{Config, Platform, RequesterKey, TickError, serve},
+    platform::{Config, Platform, RequesterKey, TickError, serve, undelayed},
     store::OpenError,
 };
 

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     path::PathBuf,
     sync::{
         Arc,
@@ -10,9 +11,10 @@ use std::{
     time::Duration,
 };
 
+use axum::serve::{Listener, ListenerExt as _};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     clock::Clock,
@@ -284,11 +286,21 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let ticker = tokio::spawn(tick_on(platform.clone()));
-    let served = axum::serve(listener, platform.router())
+    let served = axum::serve(undelayed(listener), platform.router())
         .with_graceful_shutdown(shutdown)
         .await;
     ticker.abort();
     served
+}
+
+/// A listener whose answers leave at once. With Nagle's algorithm an answer in several pieces waits
+/// for the client's delayed acknowledgement: 40 ms that nobody uses.
+pub fn undelayed(listener: TcpListener) -> impl Listener<Addr = SocketAddr, Io = TcpStream> {
+    listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection stays slow");
+        }
+    })
 }
 
 async fn tick_on(platform: Platform) {

@@ -258,7 +258,7 @@ impl Stack {
         );
         let app = self.platform().router().merge(images);
         tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, app).await {
+            if let Err(error) = axum::serve(quorate_crowd::undelayed(listener), app).await {
                 tracing::error!(%error, "the server stopped");
             }
         });
