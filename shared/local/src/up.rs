@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
 use quorate_core::event::Event;
+use quorate_core::ports::{Clock as _, Ledger as _, World as _};
 use quorate_crowd::Clock;
 use rust_decimal::Decimal;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 use crate::runner;
@@ -19,6 +22,9 @@ use crate::watch::Watcher;
 
 /// Platform time between two ticks.
 const TICK: Duration = Duration::from_secs(60);
+/// Platform time from uploads to a tick out of turn: a little more than they must pause before their
+/// round gets a pool.
+const SOON: Duration = Duration::from_secs(11);
 /// Real time that a tick takes at least to come round.
 const MIN_TICK: Duration = Duration::from_millis(200);
 /// When uploads that failed are delivered again.
@@ -83,10 +89,18 @@ pub async fn run(args: Args) -> Result<()> {
     let (watcher, keys) =
         Watcher::start(&args.data.join("uploads")).context("cannot watch the uploads folder")?;
     greet(&stack, &args);
-    let tick = TICK.div_f64(args.time_scale).max(MIN_TICK);
-    tokio::spawn(take_uploads(stack.as_writer("create-tasks"), keys));
+    let taken = Arc::new(Notify::new());
+    tokio::spawn(take_uploads(
+        stack.as_writer("create-tasks"),
+        keys,
+        Arc::clone(&taken),
+    ));
     tokio::spawn(aggregate(stack.as_writer("aggregate-pool"), bus));
-    tokio::spawn(tick_forever(stack.as_writer("tick"), tick));
+    tokio::spawn(tick_forever(
+        stack.as_writer("tick"),
+        args.time_scale,
+        taken,
+    ));
     if args.simulate > 0 {
         simulate(&stack, &args, &truth).await?;
     }
@@ -116,7 +130,7 @@ fn greet(stack: &Stack, args: &Args) {
     }
 }
 
-async fn take_uploads(stack: Stack, mut keys: Receiver<String>) {
+async fn take_uploads(stack: Stack, mut keys: Receiver<String>, taken: Arc<Notify>) {
     let mut batch = Vec::new();
     while keys.recv_many(&mut batch, runner::UPLOADS_AT_ONCE).await > 0 {
         let mut waiting = std::mem::take(&mut batch);
@@ -129,6 +143,7 @@ async fn take_uploads(stack: Stack, mut keys: Receiver<String>) {
                 tokio::time::sleep(REDELIVER).await;
             }
         }
+        taken.notify_one();
     }
 }
 
@@ -140,12 +155,25 @@ async fn aggregate(stack: Stack, mut bus: UnboundedReceiver<Event>) {
     }
 }
 
-async fn tick_forever(stack: Stack, every: Duration) {
-    let mut interval = tokio::time::interval(every);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Ticks at even intervals, soon after uploads, and again while batches are left to send.
+async fn tick_forever(stack: Stack, time_scale: f64, taken: Arc<Notify>) {
+    let real = |platform: Duration| platform.div_f64(time_scale).max(MIN_TICK);
+    let soon = async || {
+        taken.notified().await;
+        tokio::time::sleep(real(SOON)).await;
+    };
     loop {
-        interval.tick().await;
         runner::tick(&stack).await;
+        let due = stack.ledger().due_batches(stack.clock().now(), 1).await;
+        if due.is_ok_and(|due| !due.is_empty()) {
+            // One that cannot be sent is due later: this comes to an end.
+            tokio::time::sleep(MIN_TICK).await;
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(real(TICK)) => {}
+            () = soon() => {}
+        }
     }
 }
 
