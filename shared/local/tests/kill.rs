@@ -83,7 +83,7 @@ fn killed_at_any_moment_nothing_is_lost_done_or_paid_twice() {
     stack.check_leftovers();
 }
 
-/// A sequence of numbers that looks random: SplitMix64.
+/// A sequence of numbers that looks random, made as `SplitMix64` does.
 struct Chance(u64);
 
 impl Chance {
@@ -373,7 +373,7 @@ impl Stack {
             .into_iter()
             .filter(|file| text_of(file).starts_with('.'))
             .collect();
-        assert_eq!(hidden, [PathBuf::new(); 0]);
+        assert_eq!(hidden, Vec::<PathBuf>::new());
     }
 }
 
