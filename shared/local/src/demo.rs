@@ -38,7 +38,7 @@ const MARK: &str = "state/demo";
 /// What `quorate demo` is told.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Your own images: a folder of them, or one laid out like a campaign (images/, golden/<LABEL>/, …)
+    /// Your own images: a folder of them, or one laid out like a campaign (images/, golden/, rows/, …)
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
     /// What is known of them: CSV with the header file,label

@@ -27,7 +27,7 @@ const FIELD_CHARS: usize = 280;
 /// Colours that labels take turns with.
 const HUES: usize = 8;
 
-/// The images that the report shows a picture of: make a [`crate::thumbnail`] of each.
+/// The images that the report shows a picture of: make a [`crate::thumbnail()`] of each.
 #[must_use]
 pub fn pictures_wanted(results: &RoundResults) -> Vec<&Image> {
     let shown = Shown::of(results);

@@ -19,7 +19,7 @@ pub struct File {
     pub body: Vec<u8>,
 }
 
-/// The files of a round but for the manifest; `report` is the page that [`crate::report`] made.
+/// The files of a round but for the manifest; `report` is the page that [`crate::report()`] made.
 ///
 /// # Errors
 /// [`Error::Files`] if a table cannot be written.
