@@ -49,7 +49,7 @@ impl Default for Prior {
     }
 }
 
-/// Settings of [`dawid_skene`].
+/// Settings of [`dawid_skene()`].
 ///
 /// # What the default mode is worth
 ///

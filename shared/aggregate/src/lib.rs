@@ -18,7 +18,7 @@
 //!
 //! # Which method
 //!
-//! [`majority_vote`] needs nothing and explains itself. [`dawid_skene`] learns how each worker errs and weighs
+//! [`majority_vote()`] needs nothing and explains itself. [`dawid_skene()`] learns how each worker errs and weighs
 //! answers accordingly; its default mode is made for small crowds, see the [`DawidSkene`] type for what was measured.
 //!
 //! Every method is one file that takes [`Answers`] and gives an [`Aggregated`].

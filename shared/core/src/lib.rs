@@ -1,6 +1,6 @@
 //! What happens between an upload and its label.
 //!
-//! This crate holds the pipeline's words, states, decisions and use cases, and the [ports](ports)
+//! This crate holds the pipeline's words, states, decisions and use cases, and the [ports]
 //! through which they reach the world. It knows no cloud, no HTTP and no async runtime, so that one
 //! use case runs on Lambda, on one machine and in simulation.
 //!
