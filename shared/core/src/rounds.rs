@@ -162,6 +162,11 @@ async fn open_if_due<W: World>(
     }
     match world.crowd().open_pool(&pool.id).await? {
         PoolOpened::Opened => {
+            tracing::info!(
+                "round {}: {} tasks are open to workers",
+                round.id,
+                counts.tasks
+            );
             world
                 .ledger()
                 .pool_opened(&round.id, counts.batches_done)

@@ -90,8 +90,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {
-        // What came of a round is news that nobody should have to ask for.
-        0 => "warn,quorate_local::notify=info",
+        // What comes of a round is news that nobody should have to ask for.
+        0 => "warn,quorate_core::rounds=info,quorate_local::notify=info",
         1 => "warn,quorate=info",
         2 => "info,quorate=debug",
         _ => "trace",

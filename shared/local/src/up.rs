@@ -1,6 +1,6 @@
 //! `quorate up`: the local stack until somebody stops it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
+use quorate_core::campaign;
 use quorate_core::event::Event;
 use quorate_core::ports::{Clock as _, Ledger as _, World as _};
 use quorate_crowd::Clock;
@@ -22,11 +23,14 @@ use crate::watch::Watcher;
 
 /// Platform time between two ticks.
 const TICK: Duration = Duration::from_secs(60);
-/// Platform time from uploads to a tick out of turn: a little more than they must pause before their
-/// round gets a pool.
+/// Platform time from the last upload to a tick out of turn: a little more than uploads must pause
+/// before their round gets a pool.
 const SOON: Duration = Duration::from_secs(11);
 /// Real time that a tick takes at least to come round.
 const MIN_TICK: Duration = Duration::from_millis(200);
+/// How long a delivery of uploads waits for more of them: what is delivered together becomes tasks
+/// in one request.
+const LINGER: Duration = Duration::from_millis(100);
 /// When uploads that failed are delivered again.
 const REDELIVER: Duration = Duration::from_secs(2);
 
@@ -132,8 +136,23 @@ fn greet(stack: &Stack, args: &Args) {
 
 async fn take_uploads(stack: Stack, mut keys: Receiver<String>, taken: Arc<Notify>) {
     let mut batch = Vec::new();
+    let mut folders = HashSet::new();
     while keys.recv_many(&mut batch, runner::UPLOADS_AT_ONCE).await > 0 {
-        let mut waiting = std::mem::take(&mut batch);
+        while let room @ 1.. = runner::UPLOADS_AT_ONCE - batch.len() {
+            let more = tokio::time::timeout(LINGER, keys.recv_many(&mut batch, room)).await;
+            if !more.is_ok_and(|more| more > 0) {
+                break;
+            }
+        }
+        let mut waiting = Vec::new();
+        for key in batch.drain(..) {
+            if let Some((folder, _)) = key.split_once('/')
+                && folders.insert(folder.to_owned())
+            {
+                waiting.extend(definitions(&stack, folder));
+            }
+            waiting.push(key);
+        }
         while !waiting.is_empty() {
             match runner::deliver_uploads(&stack, &waiting).await {
                 Ok(failed) => waiting = failed,
@@ -147,6 +166,16 @@ async fn take_uploads(stack: Stack, mut keys: Receiver<String>, taken: Arc<Notif
     }
 }
 
+/// The files that define the campaign of a folder. In a new folder the watcher may tell of images
+/// first, and those would seem to have no campaign.
+fn definitions(stack: &Stack, folder: &str) -> Vec<String> {
+    let keys = campaign::FILES
+        .iter()
+        .map(|file| format!("{folder}/{file}"));
+    keys.filter(|key| stack.uploads().root().join(key).is_file())
+        .collect()
+}
+
 async fn aggregate(stack: Stack, mut bus: UnboundedReceiver<Event>) {
     while let Some(event) = bus.recv().await {
         if let Err(error) = runner::deliver_event(&stack, &event).await {
@@ -155,12 +184,15 @@ async fn aggregate(stack: Stack, mut bus: UnboundedReceiver<Event>) {
     }
 }
 
-/// Ticks at even intervals, soon after uploads, and again while batches are left to send.
+/// Ticks at even intervals, when uploads pause, and again while batches are left to send.
 async fn tick_forever(stack: Stack, time_scale: f64, taken: Arc<Notify>) {
     let real = |platform: Duration| platform.div_f64(time_scale).max(MIN_TICK);
-    let soon = async || {
+    let uploads_pause = async || {
         taken.notified().await;
-        tokio::time::sleep(real(SOON)).await;
+        while tokio::time::timeout(real(SOON), taken.notified())
+            .await
+            .is_ok()
+        {}
     };
     loop {
         runner::tick(&stack).await;
@@ -172,7 +204,7 @@ async fn tick_forever(stack: Stack, time_scale: f64, taken: Arc<Notify>) {
         }
         tokio::select! {
             () = tokio::time::sleep(real(TICK)) => {}
-            () = soon() => {}
+            () = uploads_pause() => {}
         }
     }
 }

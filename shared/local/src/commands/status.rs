@@ -249,7 +249,7 @@ impl CampaignStatus {
             ));
         }
         for round in &self.rounds {
-            if let Some(pace) = round.pace {
+            if let Some(pace) = round.pace.filter(|pace| pace.wanted > 0) {
                 text.push_str(&show_pace(round.round, pace));
             }
         }

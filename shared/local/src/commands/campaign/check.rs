@@ -129,10 +129,8 @@ impl Findings {
 
     fn show(&self, definition: &Definition, path: &Path) -> String {
         let mut text = definition.show_all(&self.problems);
-        for Rejected { key, row, reason } in &self.rejected {
-            let row = row.map(|row| format!("#{row}")).unwrap_or_default();
-            // A file's name is its owner's choice: nothing in it may steer the terminal.
-            text.push_str(&format!("error: {}{row}: {reason}\n", key.escape_debug()));
+        for alike in self.rejected.chunk_by(are_alike) {
+            text.push_str(&show_alike(alike));
         }
         for warning in &self.warnings {
             text.push_str(&format!("warning: {warning}\n"));
@@ -148,6 +146,29 @@ impl Findings {
         });
         text
     }
+}
+
+/// Whether two files are wrong for the same reason in the same folder.
+fn are_alike(one: &Rejected, other: &Rejected) -> bool {
+    let folder = |rejected: &Rejected| rejected.key.rsplit_once('/').map(|(at, _)| at.to_owned());
+    one.reason == other.reason && folder(one) == folder(other)
+}
+
+/// A line for the first of files that are alike, and one for the rest.
+fn show_alike(alike: &[Rejected]) -> String {
+    let Some((Rejected { key, row, reason }, others)) = alike.split_first() else {
+        return String::new();
+    };
+    let row = row.map(|row| format!("#{row}")).unwrap_or_default();
+    // A file's name is its owner's choice: nothing in it may steer the terminal.
+    let mut text = format!("error: {}{row}: {reason}\n", key.escape_debug());
+    if !others.is_empty() {
+        text.push_str(&format!(
+            "error: ... and {} more in the same folder\n",
+            count(others.len() as u64, "file")
+        ));
+    }
+    text
 }
 
 impl Counts {

@@ -62,7 +62,7 @@ struct RoundPlan {
     reserved: Decimal,
 }
 
-/// Prints the plan; exits with 1 if there is work and the budget covers none of it.
+/// Prints the plan.
 pub(super) async fn run(folder: &Path, fee: Decimal, json: bool) -> anyhow::Result<ExitCode> {
     let name = name_of(folder)?.context("choose another folder name")?;
     let definition = Definition::of_folder(folder)?;
@@ -76,12 +76,7 @@ pub(super) async fn run(folder: &Path, fee: Decimal, json: bool) -> anyhow::Resu
     } else {
         print(plan.show())?;
     }
-    let nothing_fits = plan.rounds.is_empty() && plan.waiting.images > 0;
-    Ok(if nothing_fits {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Plan {
@@ -141,7 +136,7 @@ impl Plan {
         for (number, round) in (1..).zip(&self.rounds) {
             line(&format!("round {number}"), round.show());
         }
-        if self.rounds.is_empty() && self.waiting.images == 0 {
+        if self.rounds.is_empty() {
             line("rounds", "none: images/ (or rows/) is empty".to_owned());
         }
         let fee = (self.fee * Decimal::ONE_HUNDRED).normalize();
@@ -187,15 +182,11 @@ impl Plan {
     }
 
     fn show_waiting(&self) -> String {
-        let (images, cost) = (
+        format!(
+            "{} that cost {} do not fit; raise `budget` in campaign.toml",
             count(self.waiting.images, "image"),
-            dollars(self.waiting.cost),
-        );
-        if self.rounds.is_empty() {
-            format!("nothing fits: {images} cost {cost}; raise `budget` in campaign.toml")
-        } else {
-            format!("{images} that cost {cost} do not fit; raise `budget` in campaign.toml")
-        }
+            dollars(self.waiting.cost)
+        )
     }
 }
 
