@@ -58,6 +58,8 @@ const DROPPED_TAGS = new Set("SCRIPT STYLE TEMPLATE NOSCRIPT IFRAME OBJECT EMBED
 function harmless(html) {
   const target = el("div", { className: "instructions" });
   copyChildren(new DOMParser().parseFromString(text(html), "text/html").body, target);
+  // Without tags it is plain text, whose lines are its writer's.
+  if (!target.children.length) target.classList.add("plain");
   return target;
 }
 
