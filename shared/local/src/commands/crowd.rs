@@ -63,6 +63,7 @@ pub struct Args {
         env = "QUORATE_CROWD_KEYS",
         hide_env_values = true,
         value_delimiter = ',',
+        num_args = 1..,
         value_parser = requester_key
     )]
     keys: Vec<RequesterKey>,
