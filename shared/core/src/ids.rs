@@ -192,6 +192,15 @@ mod tests {
             ImageId::of_object("ab", "c", "v")
         );
         assert_ne!(BatchId::of("t", [id]), BatchId::of("t", [id, id]));
+        // The crowd dedupes by it: sent again, a batch has the operation id that it had.
+        assert_eq!(
+            BatchId::of("t", [id]).operation(),
+            BatchId::of("t", [id]).operation()
+        );
+        assert_ne!(
+            BatchId::of("t", [id]).operation(),
+            BatchId::of("u", [id]).operation()
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use rust_decimal::Decimal;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
+use crate::commands;
 use crate::runner;
 use crate::stack::{Config, Stack};
 use crate::truth;
@@ -56,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
     /// The platform's share on rewards, e.g. 0.2
-    #[arg(long, value_name = "SHARE", default_value = "0")]
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = commands::share)]
     pub fee: Decimal,
 }
 
@@ -108,7 +109,7 @@ pub async fn run(args: Args) -> Result<()> {
     if args.simulate > 0 {
         simulate(&stack, &args, &truth).await?;
     }
-    stopped().await?;
+    commands::stopped().await?;
     drop(watcher);
     eprintln!("stopped; what was under way goes on at the next start");
     Ok(())
@@ -213,15 +214,5 @@ async fn simulate(stack: &Stack, args: &Args, truth: &BTreeMap<String, String>) 
     let mut simulation = stack.simulation(args.simulate, args.seed, truth)?;
     simulation.start().await?;
     tokio::spawn(async move { simulation.run(std::future::pending()).await });
-    Ok(())
-}
-
-/// Ctrl-C or SIGTERM.
-async fn stopped() -> Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        done = tokio::signal::ctrl_c() => done?,
-        _ = terminate.recv() => {}
-    }
     Ok(())
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{print, share};
+use super::{print, share, stopped};
 
 /// The account of keys that name none.
 const ACCOUNT: &str = "local";
@@ -233,21 +233,4 @@ async fn simulate(mut simulation: Simulation, stopping: watch::Receiver<bool>) {
 async fn wait(mut stopping: watch::Receiver<bool>) {
     // An error means that the sender is gone, which is the end too.
     drop(stopping.wait_for(|stop| *stop).await);
-}
-
-/// Waits for Ctrl-C, or for SIGTERM where there is such a thing.
-async fn stopped() -> anyhow::Result<()> {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-        tokio::select! {
-            done = interrupt => done.context("cannot wait for Ctrl-C")?,
-            _ = terminate.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    interrupt.await.context("cannot wait for Ctrl-C")?;
-    Ok(())
 }

@@ -129,11 +129,28 @@ fn count(number: u64, one: &str) -> String {
 }
 
 /// Reads a share such as `0.2` (20 %).
-fn share(text: &str) -> Result<Decimal, String> {
+pub(crate) fn share(text: &str) -> Result<Decimal, String> {
     text.parse()
         .ok()
         .filter(|share| (Decimal::ZERO..Decimal::TEN).contains(share))
         .ok_or_else(|| "write it as a share, e.g. 0.2 for 20 %".to_owned())
+}
+
+/// Waits for Ctrl-C, or for SIGTERM where there is such a thing.
+pub(crate) async fn stopped() -> anyhow::Result<()> {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        tokio::select! {
+            done = interrupt => done.context("cannot wait for Ctrl-C")?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    interrupt.await.context("cannot wait for Ctrl-C")?;
+    Ok(())
 }
 
 #[cfg(test)]
