@@ -187,29 +187,36 @@ async fn open_if_due<W: World>(
 
 /// Keeps what a pool costs within what is reserved for it: pages at the end of a pool are not full,
 /// so they can be more than planned. Reserves more while the budget has it, else closes the pool.
+/// Pages that workers hold count as paid; what they take between two ticks can still pass the cap.
 async fn guard<W: World>(
     world: &W,
     round: &Round,
     pool: &RoundPool,
     status: &PoolStatus,
 ) -> PortResult<()> {
-    if !status.open {
-        return Ok(());
-    }
-    let fee = world.crowd().fee();
-    let spent = budget::with_fee(world.crowd().spent(&pool.id).await?, fee);
-    let tail = budget::tail(&pool.campaign, fee);
-    if spent + tail / Decimal::TWO <= round.reserved {
-        return Ok(());
-    }
     let item = world.ledger().campaign(&round.id.campaign).await?;
     let cap = item.and_then(|item| item.campaign.budget);
-    let over = world.ledger().reserve(&round.id, tail, cap).await?;
-    if let (Admitted::OverBudget { .. }, true) = (over, spent >= round.reserved) {
-        world.crowd().close_pool(&pool.id).await?;
+    if !status.open || cap.is_none() {
+        return Ok(());
+    }
+    let crowd = world.crowd();
+    let paid = crowd.spent(&pool.id).await?;
+    let field = &pool.campaign.answer_field;
+    let held = crowd
+        .assignments(&pool.id, field, &["ACTIVE"], None)
+        .await?;
+    let held: Decimal = held.items.iter().map(|page| page.reward).sum();
+    let cost = budget::with_fee(paid + held, crowd.fee());
+    let tail = budget::tail(&pool.campaign, crowd.fee());
+    if cost + tail / Decimal::TWO <= round.reserved {
+        return Ok(());
+    }
+    let reserved = world.ledger().reserve(&round.id, tail, cap).await?;
+    if let (Admitted::OverBudget { .. }, true) = (reserved, cost > round.reserved) {
+        crowd.close_pool(&pool.id).await?;
         let message = format!(
-            "round {}: {spent} dollars are spent and the budget has no more: its pool was closed; images may \
-             have fewer answers than the overlap asks for",
+            "round {}: {cost} dollars are spent or out with workers and the budget has no more: its pool was \
+             closed; images may have fewer answers than the overlap asks for",
             round.id
         );
         problem(world, round, ProblemKind::BudgetReached, "guard", message).await?;
