@@ -43,7 +43,7 @@ fn once(keys: &[String]) -> BTreeMap<String, (u32, u32)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_budget_covers_is_labelled_and_the_rest_waits_until_it_is_raised() {
     let mut world = World::new(10, &[]).await;
-    // An image costs 0.0375: this covers 26 of 30.
+    // Twenty pages of four, three answers an image: this covers 26 of 30.
     let budget: Decimal = "1".parse().unwrap();
     world
         .drop_file(
@@ -187,10 +187,23 @@ async fn a_balance_that_covers_no_pool_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_ends_within_a_page_is_not_passed() {
+    let mut world = World::new(10, &[]).await;
+    // Three pages have room for four images; the fifth would begin a fourth page.
+    let text = CATS.replace("budget = 100", "budget = 0.19");
+    world.drop_file("cats/campaign.toml", text).await;
+    let keys = drop_images(&world, 5).await;
+    world.work("cats").await;
+    assert_eq!(labelled(&world, 1), once(&keys[..4]));
+    let cost = world.manifest("cats", 1).cost;
+    assert!(cost <= "0.19".parse().unwrap(), "{cost}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_round_that_nothing_came_into_keeps_nobody_waiting() {
     let mut world = World::new(10, &[]).await;
-    // Ten images cost 0.375: the first round is full and the budget is used up.
-    let poor = CATS.replace("budget = 100", "budget = 0.375");
+    // Ten images fill eight pages: the first round is full and the budget is used up.
+    let poor = CATS.replace("budget = 100", "budget = 0.40");
     world
         .drop_file(
             "cats/campaign.toml",

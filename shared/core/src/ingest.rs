@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
 use crate::admission::{self, Place};
@@ -467,10 +468,10 @@ async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> 
             .saturating_sub(round.counts.images)
             .max(1);
         new.truncate(usize::try_from(room).unwrap_or(usize::MAX).min(most));
-        match admit_into(world, item, &round.id, new).await? {
+        match admit_into(world, item, &round, new).await? {
             Admitted::Done { .. } => (lost, most) = (0, usize::MAX),
             Admitted::OverBudget { committed } => {
-                most = budget::covered(&item.campaign, committed, world.crowd().fee());
+                most = covered(world, item, &round, committed);
                 lost += 1;
             }
             _ => lost += 1,
@@ -487,28 +488,47 @@ async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> 
 async fn admit_into<W: World>(
     world: &W,
     item: &CampaignItem,
-    round: &RoundId,
+    round: &Round,
     new: Vec<Image>,
 ) -> PortResult<Admitted> {
     let ledger = world.ledger();
-    let admission = admission_of(world, item, round.clone(), new).await?;
+    let mut admission = admission_of(world, item, round, new).await?;
     let admitted = ledger.admit(&admission).await?;
     match admitted {
         Admitted::Done { images } if images >= item.campaign.round.max_images => {
-            ledger.seal_round(round, SealReason::Size).await?;
+            ledger.seal_round(&round.id, SealReason::Size).await?;
             Ok(admitted)
         }
         Admitted::OverBudget { committed } => {
-            let covered = budget::covered(&item.campaign, committed, world.crowd().fee());
             let wanted = admission.batch.as_ref().map_or(0, |it| it.members.len());
-            if (1..wanted).contains(&covered) {
+            if (1..wanted).contains(&covered(world, item, round, committed)) {
                 return Ok(admitted);
             }
             budget_reached(world, item, committed, admission.batch.as_ref()).await?;
+            if let Some(batch) = &mut admission.batch {
+                // It goes into a round to come, of which nothing is known.
+                let fee = world.crowd().fee();
+                batch.reserved = budget::cost(&item.campaign, 0, wanted as u64, fee);
+            }
             ledger.park(&admission).await
         }
         _ => Ok(admitted),
     }
+}
+
+/// How many more images of `round` the budget covers.
+fn covered<W: World>(world: &W, item: &CampaignItem, round: &Round, committed: Decimal) -> usize {
+    budget::covered(
+        &item.campaign,
+        originals(round),
+        committed,
+        world.crowd().fee(),
+    )
+}
+
+/// Images of a round that are tasks of their own.
+fn originals(round: &Round) -> u64 {
+    round.counts.images.saturating_sub(round.counts.aliases)
 }
 
 /// The campaign's open round; opens the next one if there is none.
@@ -541,26 +561,26 @@ pub(crate) async fn open_round<W: World>(world: &W, name: &CampaignName) -> Port
 async fn admission_of<W: World>(
     world: &W,
     item: &CampaignItem,
-    round: RoundId,
+    round: &Round,
     images: Vec<Image>,
 ) -> PortResult<Admission> {
     let claim_content = item.campaign.dedupe == Dedupe::Content;
-    let mut originals = BTreeMap::new();
+    let mut claimed = BTreeMap::new();
     if claim_content {
         let hashes: Vec<String> = images.iter().map(|image| image.sha256.clone()).collect();
-        originals = world.ledger().originals(&item.name, &hashes).await?;
+        claimed = world.ledger().originals(&item.name, &hashes).await?;
     }
     let mut members = Vec::new();
     let mut aliases = Vec::new();
     for image in images {
-        match originals.get(&image.sha256) {
+        match claimed.get(&image.sha256) {
             Some(original) => aliases.push(Image {
                 same_as: Some(*original),
                 ..image
             }),
             None => {
                 if claim_content {
-                    originals.insert(image.sha256.clone(), image.id);
+                    claimed.insert(image.sha256.clone(), image.id);
                 }
                 members.push(image);
             }
@@ -570,11 +590,16 @@ async fn admission_of<W: World>(
     let batch = (!members.is_empty()).then(|| Batch {
         id: BatchId::of(item.name.as_str(), members.iter().map(|image| image.id)),
         campaign: item.name.clone(),
-        round: Some(round.clone()),
+        round: Some(round.id.clone()),
         kind: Kind::Real,
         pool: None,
         state: BatchState::Ready,
-        reserved: budget::cost(&item.campaign, members.len() as u64, world.crowd().fee()),
+        reserved: budget::cost(
+            &item.campaign,
+            originals(round),
+            members.len() as u64,
+            world.crowd().fee(),
+        ),
         members,
         created: at,
         first_sent: None,
@@ -588,7 +613,7 @@ async fn admission_of<W: World>(
     Ok(Admission {
         batch,
         aliases,
-        round,
+        round: round.id.clone(),
         claim_content,
         budget: item.campaign.budget,
         at,
@@ -598,7 +623,7 @@ async fn admission_of<W: World>(
 async fn budget_reached<W: World>(
     world: &W,
     item: &CampaignItem,
-    committed: rust_decimal::Decimal,
+    committed: Decimal,
     batch: Option<&Batch>,
 ) -> PortResult<()> {
     let budget = item.campaign.budget.unwrap_or_default();

@@ -212,7 +212,9 @@ async fn guard<W: World>(
         return Ok(());
     }
     let reserved = world.ledger().reserve(&round.id, tail, cap).await?;
-    if let (Admitted::OverBudget { .. }, true) = (reserved, cost > round.reserved) {
+    let next_page = budget::with_fee(pool.campaign.reward_per_page, crowd.fee());
+    let no_more = cost + next_page > round.reserved;
+    if let (Admitted::OverBudget { .. }, true) = (reserved, no_more) {
         crowd.close_pool(&pool.id).await?;
         let message = format!(
             "round {}: {cost} dollars are spent or out with workers and the budget has no more: its pool was \
