@@ -14,12 +14,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::event::{Event, Problem, ProblemKind};
+use crate::event::{self, Problem, ProblemKind};
 use crate::ids::{BatchId, ImageId};
 use crate::link::LinkSigner;
-use crate::ports::{
-    Clock, Crowd, Ledger, NewTask, Notify, OperationStatus, PortError, PortResult, World,
-};
+use crate::ports::{Clock, Crowd, Ledger, NewTask, OperationStatus, PortError, PortResult, World};
 use crate::state::{Batch, CampaignItem, Content, Kind, Outcome};
 use crate::time::Timestamp;
 
@@ -234,8 +232,5 @@ async fn postpone<W: World>(world: &W, batch: &Batch, error: &PortError) -> Port
             batch.attempts
         ),
     };
-    world
-        .notify()
-        .notify(&Event::problem(problem, &batch.id.to_string(), now))
-        .await
+    event::tell(world, problem, &batch.id.to_string()).await
 }

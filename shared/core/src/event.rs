@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{CampaignName, RoundId, event_id};
+use crate::ports::{Clock as _, Notify as _, PortResult, World};
 use crate::time::Timestamp;
 
 /// An event as it goes over the bus.
@@ -143,6 +144,15 @@ impl Event {
             detail: Detail::Problem(problem),
         }
     }
+}
+
+/// Tells a person of a problem, once for each `occasion` (see [`Event::problem`]).
+///
+/// # Errors
+/// If the event cannot be delivered.
+pub async fn tell<W: World>(world: &W, problem: Problem, occasion: &str) -> PortResult<()> {
+    let event = Event::problem(problem, occasion, world.clock().now());
+    world.notify().notify(&event).await
 }
 
 #[cfg(test)]

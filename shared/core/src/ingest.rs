@@ -18,11 +18,10 @@ use sha2::{Digest, Sha256};
 use crate::admission::{self, Place};
 use crate::budget;
 use crate::campaign::{Campaign, Dedupe, hex};
-use crate::event::{Event, Problem, ProblemKind};
+use crate::event::{self, Problem, ProblemKind};
 use crate::ids::{BatchId, CampaignName, ImageId, RoundId};
 use crate::ports::{
-    Admission, Admitted, Clock, Crowd, Ledger, Notify, ObjectMeta, Objects, PortError, PortResult,
-    World,
+    Admission, Admitted, Clock, Crowd, Ledger, ObjectMeta, Objects, PortError, PortResult, World,
 };
 use crate::rows;
 use crate::setup;
@@ -113,6 +112,13 @@ struct Found {
     place: Place,
 }
 
+impl Found {
+    /// Its identity in `bucket`.
+    fn id(&self, bucket: &str) -> ImageId {
+        ImageId::of_object(bucket, &self.meta.key, &self.meta.version)
+    }
+}
+
 /// Looks at one upload; work is handed back to be done together with the campaign's other work.
 async fn take<W: World>(world: &W, upload: &Upload) -> PortResult<Option<(CampaignName, Found)>> {
     let key = &upload.key;
@@ -170,12 +176,7 @@ async fn take_work<W: World>(
     let mut results = Vec::with_capacity(found.len());
     let mut images: Vec<(usize, Image)> = Vec::new();
     for (at, found) in found.iter().enumerate() {
-        let id = ImageId::of_object(
-            world.uploads().bucket(),
-            &found.meta.key,
-            &found.meta.version,
-        );
-        if known.contains(&id) {
+        if known.contains(&found.id(world.uploads().bucket())) {
             results.push(Ok(()));
             continue;
         }
@@ -204,10 +205,7 @@ async fn take_work<W: World>(
 
 async fn known<W: World>(world: &W, found: &[Found]) -> PortResult<BTreeSet<ImageId>> {
     let bucket = world.uploads().bucket();
-    let ids: Vec<ImageId> = found
-        .iter()
-        .map(|found| ImageId::of_object(bucket, &found.meta.key, &found.meta.version))
-        .collect();
+    let ids: Vec<ImageId> = found.iter().map(|found| found.id(bucket)).collect();
     let mut known = BTreeSet::new();
     for chunk in ids.chunks(100) {
         known.extend(world.ledger().known_images(chunk).await?);
@@ -230,10 +228,7 @@ async fn unknown_campaign<W: World>(
             "{name} has uploads but no campaign yet: upload {name}/campaign.toml; what is in its folder is then taken in"
         ),
     };
-    world
-        .notify()
-        .notify(&Event::problem(problem, "unknown", world.clock().now()))
-        .await
+    event::tell(world, problem, "unknown").await
 }
 
 /// Reads and checks an object: the images to admit. Control images are kept right here.
@@ -344,14 +339,7 @@ async fn picture<W: World>(
                 facts.media_type
             ),
         };
-        world
-            .notify()
-            .notify(&Event::problem(
-                problem,
-                &id.to_string(),
-                world.clock().now(),
-            ))
-            .await?;
+        event::tell(world, problem, &id.to_string()).await?;
     }
     Ok(Some(Image {
         id,
@@ -639,10 +627,7 @@ async fn budget_reached<W: World>(
              and so does what comes; raise `budget` in campaign.toml to go on"
         ),
     };
-    world
-        .notify()
-        .notify(&Event::problem(problem, &occasion, world.clock().now()))
-        .await
+    event::tell(world, problem, &occasion).await
 }
 
 /// Who is rejected.
@@ -708,10 +693,7 @@ async fn reject<W: World>(world: &W, who: &Rejected, reason: &str) -> PortResult
         message: format!("{}: {reason} (see {record})", who.key),
     };
     let occasion = format!("{}/{reason}", who.id);
-    world
-        .notify()
-        .notify(&Event::problem(problem, &occasion, world.clock().now()))
-        .await
+    event::tell(world, problem, &occasion).await
 }
 
 async fn write_rejection<W: World>(world: &W, who: &Rejected, reason: &str) -> PortResult<()> {
@@ -760,14 +742,7 @@ async fn reject_rows<W: World>(
             bad.len()
         ),
     };
-    world
-        .notify()
-        .notify(&Event::problem(
-            problem,
-            &who.id.to_string(),
-            world.clock().now(),
-        ))
-        .await
+    event::tell(world, problem, &who.id.to_string()).await
 }
 
 /// Rejects a campaign's file that defines no campaign.

@@ -17,7 +17,7 @@ use rust_decimal::Decimal;
 
 use crate::budget;
 use crate::dispatch;
-use crate::event::{Event, Problem, ProblemKind};
+use crate::event::{self, Event, Problem, ProblemKind};
 use crate::ids::RoundId;
 use crate::ports::{
     Admitted, Clock, Crowd, Ledger, Notify, PoolOpened, PoolStatus, PortError, PortResult, World,
@@ -43,28 +43,14 @@ pub async fn check_pools<W: World>(world: &W) -> PortResult<()> {
         if let Err(error) = check_round(world, &id).await {
             tracing::warn!(round = %id, %error, "round not checked; the next tick tries again");
             if let PortError::Refused(reason) = &error {
-                tell_refused(world, &id, reason).await?;
+                // What was refused is refused again until a person changes something.
+                let message = format!("round {id} does not go on: {reason}");
+                problem(world, &id, ProblemKind::Stuck, reason, message).await?;
             }
             failure.get_or_insert(error);
         }
     }
     failure.map_or(Ok(()), Err)
-}
-
-/// What was refused is refused again until a person changes something.
-async fn tell_refused<W: World>(world: &W, id: &RoundId, reason: &str) -> PortResult<()> {
-    let problem = Problem {
-        kind: ProblemKind::Stuck,
-        campaign: id.campaign.to_string(),
-        round: Some(id.number),
-        key: None,
-        message: format!("round {id} does not go on: {reason}"),
-    };
-    let occasion = format!("{id}/{reason}");
-    world
-        .notify()
-        .notify(&Event::problem(problem, &occasion, world.clock().now()))
-        .await
 }
 
 /// Seals a campaign's open round now.
@@ -179,7 +165,14 @@ async fn open_if_due<W: World>(
                 "round {}: the account's balance does not cover pool {}; top it up, the pool opens by itself then",
                 round.id, pool.id
             );
-            problem(world, round, ProblemKind::NotEnoughBalance, "open", message).await?;
+            problem(
+                world,
+                &round.id,
+                ProblemKind::NotEnoughBalance,
+                "open",
+                message,
+            )
+            .await?;
             Ok(false)
         }
     }
@@ -221,7 +214,14 @@ async fn guard<W: World>(
              closed; images may have fewer answers than the overlap asks for",
             round.id
         );
-        problem(world, round, ProblemKind::BudgetReached, "guard", message).await?;
+        problem(
+            world,
+            &round.id,
+            ProblemKind::BudgetReached,
+            "guard",
+            message,
+        )
+        .await?;
     }
     Ok(())
 }
@@ -265,7 +265,14 @@ async fn close_if_done<W: World>(world: &W, round: &Round) -> PortResult<()> {
             "round {}: pool {} was closed ({reason}) before its work was done; labels rest on the answers so far",
             round.id, pool.id
         );
-        problem(world, round, ProblemKind::PoolClosedEarly, "close", message).await?;
+        problem(
+            world,
+            &round.id,
+            ProblemKind::PoolClosedEarly,
+            "close",
+            message,
+        )
+        .await?;
     }
     let rewards = world.crowd().spent(&pool.id).await?;
     let close = Close {
@@ -304,21 +311,18 @@ pub(crate) async fn emit_closed<W: World>(world: &W, round: &Round) -> PortResul
 
 async fn problem<W: World>(
     world: &W,
-    round: &Round,
+    id: &RoundId,
     kind: ProblemKind,
     occasion: &str,
     message: String,
 ) -> PortResult<()> {
     let problem = Problem {
         kind,
-        campaign: round.id.campaign.to_string(),
-        round: Some(round.id.number),
+        campaign: id.campaign.to_string(),
+        round: Some(id.number),
         key: None,
         message,
     };
-    let occasion = format!("{}/{occasion}", round.id);
-    world
-        .notify()
-        .notify(&Event::problem(problem, &occasion, world.clock().now()))
-        .await
+    let occasion = format!("{id}/{occasion}");
+    event::tell(world, problem, &occasion).await
 }

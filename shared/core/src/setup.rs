@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use crate::budget;
 use crate::campaign::{self, Campaign, CampaignError, hex};
-use crate::event::{Event, Problem, ProblemKind};
+use crate::event::{self, Problem, ProblemKind};
 use crate::ids::{BatchId, CampaignName};
 use crate::ingest;
 use crate::ports::{
-    Admitted, Clock, Crowd, Ledger, Notify, ObjectMeta, Objects, PoolOpened, PoolSpec, PortError,
+    Admitted, Clock, Crowd, Ledger, ObjectMeta, Objects, PoolOpened, PoolSpec, PortError,
     PortResult, World, Write,
 };
 use crate::state::{Batch, BatchState, CampaignItem, Image, Kind, Lease, Round, RoundPool, Setup};
@@ -139,10 +139,7 @@ async fn tell_invalid<W: World>(
         message: format!("campaign {name} is not as it should be; nothing was changed:\n{message}"),
     };
     let occasion = hex(&Sha256::digest(format!("{}{message}", meta.version)));
-    world
-        .notify()
-        .notify(&Event::problem(problem, &occasion, world.clock().now()))
-        .await
+    event::tell(world, problem, &occasion).await
 }
 
 /// Tells that a round that is under way goes on as it was.
@@ -176,10 +173,7 @@ async fn tell_changed<W: World>(
             ),
         };
         let occasion = new.revision.to_string();
-        world
-            .notify()
-            .notify(&Event::problem(problem, &occasion, world.clock().now()))
-            .await?;
+        event::tell(world, problem, &occasion).await?;
     }
     Ok(())
 }
@@ -303,14 +297,7 @@ async fn tell_missing<W: World>(world: &W, round: &Round, message: &str) -> Port
         key: None,
         message: message.to_owned(),
     };
-    world
-        .notify()
-        .notify(&Event::problem(
-            problem,
-            &round.id.to_string(),
-            world.clock().now(),
-        ))
-        .await
+    event::tell(world, problem, &round.id.to_string()).await
 }
 
 async fn prepare_under_lease<W: World>(

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_core::campaign::Campaign;
-use quorate_core::event::{Event, Problem, ProblemKind};
+use quorate_core::event::{self, Event, Problem, ProblemKind};
 use quorate_core::ports::{Clock, Crowd, Ledger, Notify, Objects, Put, World, Write};
 use quorate_core::state::{Round, RoundState};
 use quorate_core::{ImageId, PortError, RoundId};
@@ -113,8 +113,7 @@ async fn give_back<W: World>(world: &W, item: &Round, error: &Error) -> Result<(
         ),
     };
     let occasion = format!("{}/aggregate", item.id);
-    let event = Event::problem(problem, &occasion, world.clock().now());
-    Ok(world.notify().notify(&event).await?)
+    Ok(event::tell(world, problem, &occasion).await?)
 }
 
 /// Tells of keys that were given new content while the round took uploads: each version was an
@@ -139,8 +138,7 @@ async fn tell_overwritten<W: World>(world: &W, results: &RoundResults) -> Result
             ),
         };
         let occasion = format!("{}/{key}", results.round);
-        let event = Event::problem(problem, &occasion, world.clock().now());
-        world.notify().notify(&event).await?;
+        event::tell(world, problem, &occasion).await?;
     }
     Ok(())
 }
@@ -249,8 +247,7 @@ async fn conflict<W: World>(world: &W, round: &RoundId, manifest: String) -> Res
         key: Some(Manifest::key(round)),
         message: error.to_string(),
     };
-    let event = Event::problem(problem, &round.to_string(), world.clock().now());
-    world.notify().notify(&event).await?;
+    event::tell(world, problem, &round.to_string()).await?;
     Ok(error)
 }
 
