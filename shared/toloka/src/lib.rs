@@ -34,6 +34,8 @@ pub mod limits;
 mod retry;
 mod secret;
 pub mod template;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod types;
 
 pub use self::{client::*, error::*, retry::RetryPolicy, secret::Secret};
