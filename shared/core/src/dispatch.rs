@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::event::{self, Problem, ProblemKind};
 use crate::ids::{BatchId, ImageId};
-use crate::link::LinkSigner;
+use crate::link::{self, LinkSigner};
 use crate::ports::{Clock, Crowd, Ledger, NewTask, OperationStatus, PortError, PortResult, World};
 use crate::state::{Batch, CampaignItem, Content, Kind, Outcome};
 use crate::time::Timestamp;
@@ -34,8 +34,6 @@ const MAX_BACKOFF: Duration = Duration::from_secs(600);
 const STUCK_AFTER: u32 = 10;
 /// The crowd keeps operations for a month; beyond this a batch is looked up first.
 const OPERATION_MEMORY: Duration = Duration::from_secs(20 * 86_400);
-/// How long workers can open the images of a batch, from when it is first sent.
-const LINK_VALIDITY: Duration = Duration::from_secs(90 * 86_400);
 
 /// Sends the batches that are due, at most `limit`. Batches whose round has no pool yet wait for it.
 ///
@@ -120,7 +118,7 @@ async fn send<W: World>(world: &W, batch: &Batch, pool: &str) -> PortResult<Opti
     {
         return Ok(Some(outcomes));
     }
-    let tasks = tasks(world.links(), &item, batch);
+    let tasks = tasks(&world.links().await?, &item, batch);
     let answer_field = &item.campaign.answer_field;
     crowd.submit(pool, answer_field, operation, &tasks).await?;
     match crowd.operation(operation).await? {
@@ -139,7 +137,12 @@ async fn send<W: World>(world: &W, batch: &Batch, pool: &str) -> PortResult<Opti
 fn tasks(links: &LinkSigner, item: &CampaignItem, batch: &Batch) -> Vec<NewTask> {
     // Not since it was created: it may have waited long for money or a training.
     let sent = batch.first_sent.unwrap_or(batch.created);
-    let expires: Timestamp = sent.plus(LINK_VALIDITY);
+    // Links of a batch that waits while older links are ended must open all the same.
+    let signed = item
+        .campaign
+        .links_since
+        .map_or(sent, |since| sent.max(since));
+    let expires: Timestamp = signed.plus(link::VALIDITY);
     let task = |image: &crate::state::Image| {
         let input = match &image.content {
             Content::Picture => {

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::{StreamExt as _, stream};
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
@@ -29,9 +30,16 @@ use crate::state::{
     Batch, BatchState, CampaignItem, Content, Image, Kind, Round, RoundState, SealReason,
 };
 
-/// Images in one transaction: with their content claims, the batch, the round, the campaign and a
-/// counter shard this stays below DynamoDB's 100 items.
-pub const BATCH_MEMBERS: usize = 45;
+/// Images in one transaction: an item each, and with the batch, its members, the round and the
+/// campaign's money this stays within DynamoDB's 100 items.
+pub const BATCH_MEMBERS: usize = 95;
+
+/// Bytes that the members of a batch have together, about: they are one item of the ledger, which
+/// may have 400 kB, and one request to the crowd.
+const BATCH_BYTES: usize = 200_000;
+
+/// Objects that are read at the same time.
+const READS: usize = 16;
 
 /// How often a transaction that lost a race is built again before the record is given back.
 const TRIES: usize = 5;
@@ -48,25 +56,45 @@ pub struct Upload {
 /// Takes uploads in. The answer is one result for each upload, in order: `Ok` if the event can be
 /// forgotten, an error if it must come again.
 pub async fn create_tasks<W: World>(world: &W, uploads: &[Upload]) -> Vec<PortResult<()>> {
-    let mut results: Vec<PortResult<()>> = Vec::with_capacity(uploads.len());
-    let mut work: BTreeMap<CampaignName, Vec<(usize, Found)>> = BTreeMap::new();
+    let mut results: Vec<PortResult<()>> = vec![Ok(()); uploads.len()];
+    let mut set = |at: usize, result| {
+        if let Some(slot) = results.get_mut(at) {
+            *slot = result;
+        }
+    };
+    let mut waiting = Vec::new();
     for (at, upload) in uploads.iter().enumerate() {
-        results.push(match take(world, upload).await {
-            Ok(Some((campaign, found))) => {
-                work.entry(campaign).or_default().push((at, found));
-                Ok(())
+        match admission::place(&upload.key) {
+            Ok((_, Place::Ignored)) => {}
+            // Before the images that may have come along.
+            Ok((campaign, Place::Definition)) => {
+                set(at, setup::configure(world, &campaign).await);
             }
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        });
+            Ok((campaign, place)) => waiting.push((at, upload, campaign, place)),
+            Err(reason) => {
+                set(
+                    at,
+                    reject(world, &Rejected::key(&upload.key), &reason).await,
+                );
+            }
+        }
+    }
+    let mut work: BTreeMap<CampaignName, Vec<(usize, Found)>> = BTreeMap::new();
+    let looks = waiting
+        .into_iter()
+        .map(|(at, upload, campaign, place)| look(world, at, upload, campaign, place));
+    for looked in together(looks.collect()).await {
+        match looked {
+            (at, campaign, Ok(Some(found))) => work.entry(campaign).or_default().push((at, found)),
+            (_, _, Ok(None)) => {}
+            (at, _, Err(error)) => set(at, Err(error)),
+        }
     }
     for (name, found) in work {
         let (places, found): (Vec<usize>, Vec<Found>) = found.into_iter().unzip();
         let outcomes = take_work(world, &name, &found).await;
         for (at, outcome) in places.into_iter().zip(outcomes) {
-            if let Some(result) = results.get_mut(at) {
-                *result = outcome;
-            }
+            set(at, outcome);
         }
     }
     results
@@ -119,31 +147,34 @@ impl Found {
     }
 }
 
-/// Looks at one upload; work is handed back to be done together with the campaign's other work.
-async fn take<W: World>(world: &W, upload: &Upload) -> PortResult<Option<(CampaignName, Found)>> {
-    let key = &upload.key;
-    let (campaign, place) = match admission::place(key) {
-        Ok((_, Place::Ignored)) => return Ok(None),
-        Ok(found) => found,
-        Err(reason) => {
-            reject(world, &Rejected::key(key), &reason).await?;
-            return Ok(None);
-        }
+/// Waits for all of them, of which some run at the same time; what they give, in order.
+async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    stream::iter(futures).buffered(READS).collect().await
+}
+
+/// The object of upload number `at`; none if it is gone.
+async fn look<W: World>(
+    world: &W,
+    at: usize,
+    upload: &Upload,
+    campaign: CampaignName,
+    place: Place,
+) -> (usize, CampaignName, PortResult<Option<Found>>) {
+    let found = match world.uploads().head(&upload.key).await {
+        Ok(Some(meta)) => Ok(Some(Found { meta, place })),
+        Ok(None) => reject_deleted(world, upload).await.map(|()| None),
+        Err(error) => Err(error),
     };
-    if place == Place::Definition {
-        setup::configure(world, &campaign).await?;
-        return Ok(None);
+    (at, campaign, found)
+}
+
+/// Tells of an upload that is gone, unless it was taken in before.
+async fn reject_deleted<W: World>(world: &W, upload: &Upload) -> PortResult<()> {
+    if was_taken(world, upload).await? {
+        return Ok(());
     }
-    match world.uploads().head(key).await? {
-        Some(meta) => Ok(Some((campaign, Found { meta, place }))),
-        None => {
-            if !was_taken(world, upload).await? {
-                let reason = "it was deleted before it could be read";
-                reject(world, &Rejected::key(key), reason).await?;
-            }
-            Ok(None)
-        }
-    }
+    let reason = "it was deleted before it could be read";
+    reject(world, &Rejected::key(&upload.key), reason).await
 }
 
 /// Whether an upload that is gone was taken in before: its event came again.
@@ -169,30 +200,30 @@ async fn take_work<W: World>(
         }
         Err(error) => return found.iter().map(|_| Err(error.clone())).collect(),
     };
-    let known = match known(world, found).await {
+    let bucket = world.uploads().bucket();
+    let ids: Vec<ImageId> = found.iter().map(|found| found.id(bucket)).collect();
+    let known = match known(world, &ids).await {
         Ok(known) => known,
         Err(error) => return found.iter().map(|_| Err(error.clone())).collect(),
     };
+    let reads = found
+        .iter()
+        .map(|found| read_new(world, &item, found, &known));
     let mut results = Vec::with_capacity(found.len());
     let mut images: Vec<(usize, Image)> = Vec::new();
-    for (at, found) in found.iter().enumerate() {
-        if known.contains(&found.id(world.uploads().bucket())) {
-            results.push(Ok(()));
-            continue;
-        }
-        results.push(match read(world, &item.campaign, name, found).await {
-            Ok(read) => {
-                images.extend(read.into_iter().map(|image| (at, image)));
-                Ok(())
-            }
+    for (at, read) in together(reads.collect()).await.into_iter().enumerate() {
+        results.push(match read {
+            Ok(read) => keep_controls(world, read)
+                .await
+                .map(|new| images.extend(new.into_iter().map(|image| (at, image)))),
             Err(error) => Err(error),
         });
     }
     let mut seen = BTreeSet::new();
     images.retain(|(_, image)| seen.insert(image.id));
     for chunk in images.chunks(BATCH_MEMBERS) {
-        let members: Vec<Image> = chunk.iter().map(|(_, image)| image.clone()).collect();
-        if let Err(error) = admit(world, &item, members).await {
+        let new: Vec<Image> = chunk.iter().map(|(_, image)| image.clone()).collect();
+        if let Err(error) = admit(world, &item, new).await {
             for (at, _) in chunk {
                 if let Some(result) = results.get_mut(*at) {
                     *result = Err(error.clone());
@@ -203,14 +234,35 @@ async fn take_work<W: World>(
     results
 }
 
-async fn known<W: World>(world: &W, found: &[Found]) -> PortResult<BTreeSet<ImageId>> {
-    let bucket = world.uploads().bucket();
-    let ids: Vec<ImageId> = found.iter().map(|found| found.id(bucket)).collect();
+/// Which of `ids` were taken in before.
+async fn known<W: World>(world: &W, ids: &[ImageId]) -> PortResult<BTreeSet<ImageId>> {
     let mut known = BTreeSet::new();
     for chunk in ids.chunks(100) {
         known.extend(world.ledger().known_images(chunk).await?);
     }
     Ok(known)
+}
+
+/// Reads an object that was not taken in before.
+async fn read_new<W: World>(
+    world: &W,
+    item: &CampaignItem,
+    found: &Found,
+    known: &BTreeSet<ImageId>,
+) -> PortResult<Vec<Image>> {
+    if known.contains(&found.id(world.uploads().bucket())) {
+        return Ok(Vec::new());
+    }
+    let images = read(world, &item.campaign, &item.name, found).await?;
+    new_rows(world, images).await
+}
+
+/// Leaves out rows that were taken in before: their file is known only by them.
+async fn new_rows<W: World>(world: &W, mut images: Vec<Image>) -> PortResult<Vec<Image>> {
+    let rows = images.iter().filter(|image| image.row.is_some());
+    let known = known(world, &rows.map(|image| image.id).collect::<Vec<_>>()).await?;
+    images.retain(|image| !known.contains(&image.id));
+    Ok(images)
 }
 
 /// Images for a campaign that does not exist are not lost: configuring it sweeps its folder.
@@ -231,7 +283,7 @@ async fn unknown_campaign<W: World>(
     event::tell(world, problem, "unknown").await
 }
 
-/// Reads and checks an object: the images to admit. Control images are kept right here.
+/// Reads and checks an object: the images in it.
 async fn read<W: World>(
     world: &W,
     campaign: &Campaign,
@@ -274,41 +326,20 @@ async fn read<W: World>(
         return Ok(Vec::new());
     };
     match &found.place {
-        Place::Image => Ok(
-            picture(world, campaign, name, found, &bytes, Kind::Real, None)
-                .await?
-                .into_iter()
-                .collect(),
-        ),
+        Place::Image => picture(world, campaign, name, found, &bytes, Kind::Real, None).await,
         Place::Control { kind, label } => {
-            let image = picture(world, campaign, name, found, &bytes, *kind, Some(label)).await?;
-            if let Some(image) = image {
-                keep_control(world, &image).await?;
-            }
-            Ok(Vec::new())
+            picture(world, campaign, name, found, &bytes, *kind, Some(label)).await
         }
         Place::Rows => table(world, campaign, name, found, &bytes, Kind::Real, None).await,
         Place::ControlRows { kind, label } => {
-            for image in table(
-                world,
-                campaign,
-                name,
-                found,
-                &bytes,
-                *kind,
-                label.as_deref(),
-            )
-            .await?
-            {
-                keep_control(world, &image).await?;
-            }
-            Ok(Vec::new())
+            let label = label.as_deref();
+            table(world, campaign, name, found, &bytes, *kind, label).await
         }
         Place::Definition | Place::Ignored => Ok(Vec::new()),
     }
 }
 
-/// The image in an object's bytes, if it is one.
+/// The image that an object is; none if its bytes are no image.
 async fn picture<W: World>(
     world: &W,
     campaign: &Campaign,
@@ -317,7 +348,7 @@ async fn picture<W: World>(
     bytes: &[u8],
     kind: Kind,
     known: Option<&str>,
-) -> PortResult<Option<Image>> {
+) -> PortResult<Vec<Image>> {
     let ObjectMeta { key, version, .. } = &found.meta;
     let bucket = world.uploads().bucket();
     let id = ImageId::of_object(bucket, key, version);
@@ -325,7 +356,7 @@ async fn picture<W: World>(
         Ok(facts) => facts,
         Err(reason) => {
             reject(world, &Rejected::object(bucket, &found.meta), &reason).await?;
-            return Ok(None);
+            return Ok(Vec::new());
         }
     };
     if facts.misnamed {
@@ -341,7 +372,7 @@ async fn picture<W: World>(
         };
         event::tell(world, problem, &id.to_string()).await?;
     }
-    Ok(Some(Image {
+    Ok(vec![Image {
         id,
         campaign: name.clone(),
         key: key.clone(),
@@ -353,7 +384,7 @@ async fn picture<W: World>(
         sha256: hex(&Sha256::digest(bytes)),
         media_type: facts.media_type.to_owned(),
         same_as: None,
-    }))
+    }])
 }
 
 /// The rows in an object's bytes; bad ones are rejected one by one.
@@ -412,6 +443,18 @@ async fn table<W: World>(
     Ok(images)
 }
 
+/// Keeps the control images among `images`, one after the other: of two with the same bytes the
+/// first is kept. What is left is work.
+async fn keep_controls<W: World>(world: &W, images: Vec<Image>) -> PortResult<Vec<Image>> {
+    let (work, controls): (Vec<Image>, Vec<Image>) = images
+        .into_iter()
+        .partition(|image| image.kind == Kind::Real);
+    for image in controls {
+        keep_control(world, &image).await?;
+    }
+    Ok(work)
+}
+
 /// Keeps a control image for the pools to come, unless its bytes are a control image already.
 async fn keep_control<W: World>(world: &W, image: &Image) -> PortResult<()> {
     let kept = world.ledger().add_control(image).await?;
@@ -435,19 +478,9 @@ async fn keep_control<W: World>(world: &W, image: &Image) -> PortResult<()> {
 }
 
 /// Gets new images of a campaign into open rounds, or parks them if the budget is used up.
-async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> PortResult<()> {
-    let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
+async fn admit<W: World>(world: &W, item: &CampaignItem, mut left: Vec<Image>) -> PortResult<()> {
     let (mut lost, mut most) = (0, usize::MAX);
-    while lost < TRIES {
-        let known = world.ledger().known_images(&ids).await?;
-        let mut new: Vec<Image> = images
-            .iter()
-            .filter(|image| !known.contains(&image.id))
-            .cloned()
-            .collect();
-        if new.is_empty() {
-            return Ok(());
-        }
+    while !left.is_empty() && lost < TRIES {
         let round = open_round(world, &item.name).await?;
         let room = item
             .campaign
@@ -455,15 +488,36 @@ async fn admit<W: World>(world: &W, item: &CampaignItem, images: Vec<Image>) -> 
             .max_images
             .saturating_sub(round.counts.images)
             .max(1);
-        new.truncate(usize::try_from(room).unwrap_or(usize::MAX).min(most));
-        match admit_into(world, item, &round, new).await? {
-            Admitted::Done { .. } => (lost, most) = (0, usize::MAX),
-            Admitted::OverBudget { committed } => {
-                most = covered(world, item, &round, committed);
-                lost += 1;
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(most);
+        let arrivals = sort(world, item, left.iter().take(room)).await?;
+        // Known to the ledger by their content, from a delivery that did not come to its end.
+        world.ledger().put_images(&arrivals.admitted).await?;
+        let mut taken: BTreeSet<ImageId> = ids(&arrivals.admitted).collect();
+        if arrivals.members.len() + arrivals.aliases.len() > 0 {
+            let new: Vec<ImageId> = ids(&arrivals.members)
+                .chain(ids(&arrivals.aliases))
+                .collect();
+            match admit_into(world, item, &round, arrivals).await? {
+                Admitted::Done { .. } => {
+                    taken.extend(new);
+                    (lost, most) = (0, usize::MAX);
+                }
+                Admitted::OverBudget { committed } => {
+                    most = covered(world, item, &round, committed);
+                    lost += 1;
+                }
+                Admitted::Known => {
+                    let left: Vec<ImageId> = ids(&left).collect();
+                    taken.extend(known(world, &left).await?);
+                    lost += 1;
+                }
+                Admitted::Sealed => lost += 1,
             }
-            _ => lost += 1,
         }
+        left.retain(|image| !taken.contains(&image.id));
+    }
+    if left.is_empty() {
+        return Ok(());
     }
     Err(PortError::Unavailable(format!(
         "{}: too many writers at once; the upload comes again",
@@ -477,31 +531,33 @@ async fn admit_into<W: World>(
     world: &W,
     item: &CampaignItem,
     round: &Round,
-    new: Vec<Image>,
+    arrivals: Arrivals,
 ) -> PortResult<Admitted> {
     let ledger = world.ledger();
-    let mut admission = admission_of(world, item, round, new).await?;
-    let admitted = ledger.admit(&admission).await?;
-    match admitted {
-        Admitted::Done { images } if images >= item.campaign.round.max_images => {
-            ledger.seal_round(&round.id, SealReason::Size).await?;
-            Ok(admitted)
+    let mut admission = admission_of(world, item, round, arrivals);
+    let mut admitted = ledger.admit(&admission).await?;
+    if let Admitted::OverBudget { committed } = admitted {
+        let wanted = admission.batch.as_ref().map_or(0, |it| it.members.len());
+        if (1..wanted).contains(&covered(world, item, round, committed)) {
+            return Ok(admitted);
         }
-        Admitted::OverBudget { committed } => {
-            let wanted = admission.batch.as_ref().map_or(0, |it| it.members.len());
-            if (1..wanted).contains(&covered(world, item, round, committed)) {
-                return Ok(admitted);
-            }
-            budget_reached(world, item, committed, admission.batch.as_ref()).await?;
-            if let Some(batch) = &mut admission.batch {
-                // It goes into a round to come, of which nothing is known.
-                let fee = world.crowd().fee();
-                batch.reserved = budget::cost(&item.campaign, 0, wanted as u64, fee);
-            }
-            ledger.park(&admission).await
+        budget_reached(world, item, committed, admission.batch.as_ref()).await?;
+        if let Some(batch) = &mut admission.batch {
+            // It goes into a round to come, of which nothing is known.
+            let fee = world.crowd().fee();
+            batch.reserved = budget::cost(&item.campaign, 0, wanted as u64, fee);
         }
-        _ => Ok(admitted),
+        admitted = ledger.park(&admission).await?;
     }
+    if let Admitted::Done { images } = admitted {
+        if let Some(batch) = admission.batch.filter(|_| admission.claim_content) {
+            ledger.put_images(&batch.members).await?;
+        }
+        if images >= item.campaign.round.max_images {
+            ledger.seal_round(&round.id, SealReason::Size).await?;
+        }
+    }
+    Ok(admitted)
 }
 
 /// How many more images of `round` the budget covers.
@@ -545,35 +601,87 @@ pub(crate) async fn open_round<W: World>(world: &W, name: &CampaignName) -> Port
     )))
 }
 
-/// Splits new images into originals, which become a batch, and aliases of the same bytes.
-async fn admission_of<W: World>(
+fn ids(images: &[Image]) -> impl Iterator<Item = ImageId> {
+    images.iter().map(|image| image.id)
+}
+
+/// New images by what the ledger says of their content.
+#[derive(Default)]
+struct Arrivals {
+    /// Nobody has claimed their content.
+    members: Vec<Image>,
+    /// They have the content of another image.
+    aliases: Vec<Image>,
+    /// They have claimed their content themselves: they were admitted before.
+    admitted: Vec<Image>,
+}
+
+/// Sorts the first of `images`, as many as fit in one transaction.
+async fn sort<'a, W: World>(
     world: &W,
     item: &CampaignItem,
-    round: &Round,
-    images: Vec<Image>,
-) -> PortResult<Admission> {
-    let claim_content = item.campaign.dedupe == Dedupe::Content;
+    images: impl Iterator<Item = &'a Image> + Clone,
+) -> PortResult<Arrivals> {
+    let mut arrivals = Arrivals::default();
     let mut claimed = BTreeMap::new();
-    if claim_content {
-        let hashes: Vec<String> = images.iter().map(|image| image.sha256.clone()).collect();
+    let by_content = item.campaign.dedupe == Dedupe::Content;
+    if by_content {
+        let hashes = images
+            .clone()
+            .take(BATCH_MEMBERS)
+            .map(|image| image.sha256.clone());
+        let hashes: Vec<String> = hashes.collect();
         claimed = world.ledger().originals(&item.name, &hashes).await?;
     }
-    let mut members = Vec::new();
-    let mut aliases = Vec::new();
-    for image in images {
-        match claimed.get(&image.sha256) {
-            Some(original) => aliases.push(Image {
+    let mut bytes = 0;
+    for image in images.take(BATCH_MEMBERS) {
+        let original = claimed.get(&image.sha256);
+        match original {
+            Some(original) if *original == image.id => arrivals.admitted.push(image.clone()),
+            Some(original) => arrivals.aliases.push(Image {
                 same_as: Some(*original),
-                ..image
+                ..image.clone()
             }),
             None => {
-                if claim_content {
+                bytes += weight(image);
+                if bytes > BATCH_BYTES && !arrivals.members.is_empty() {
+                    break;
+                }
+                if by_content {
                     claimed.insert(image.sha256.clone(), image.id);
                 }
-                members.push(image);
+                arrivals.members.push(image.clone());
             }
         }
     }
+    // An alias is two items: the image, and its place in the round.
+    arrivals
+        .aliases
+        .truncate((BATCH_MEMBERS - arrivals.members.len()) / 2);
+    Ok(arrivals)
+}
+
+/// Bytes of an image in its batch, about.
+fn weight(image: &Image) -> usize {
+    let fields = match &image.content {
+        Content::Picture => 0,
+        Content::Row(fields) => fields
+            .iter()
+            .map(|(name, text)| name.len() + text.len())
+            .sum(),
+    };
+    400 + image.key.len() + fields
+}
+
+fn admission_of<W: World>(
+    world: &W,
+    item: &CampaignItem,
+    round: &Round,
+    arrivals: Arrivals,
+) -> Admission {
+    let Arrivals {
+        members, aliases, ..
+    } = arrivals;
     let at = world.clock().now();
     let batch = (!members.is_empty()).then(|| Batch {
         id: BatchId::of(item.name.as_str(), members.iter().map(|image| image.id)),
@@ -598,14 +706,14 @@ async fn admission_of<W: World>(
         last_error: None,
         outcomes: Vec::new(),
     });
-    Ok(Admission {
+    Admission {
         batch,
         aliases,
         round: round.id.clone(),
-        claim_content,
+        claim_content: item.campaign.dedupe == Dedupe::Content,
         budget: item.campaign.budget,
         at,
-    })
+    }
 }
 
 async fn budget_reached<W: World>(

@@ -104,14 +104,16 @@ pub trait Objects: Send + Sync {
 /// New images for the open round: one transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admission {
-    /// The batch to write; its members are put as IMAGE items, none of which may exist.
-    /// None if there are only aliases.
+    /// The batch to write; none if there are only aliases.
     pub batch: Option<Batch>,
-    /// Images with the bytes of another one; they get no task.
+    /// Images with the bytes of another one; they get no task. Their IMAGE items are put here, and
+    /// none of them may exist.
     pub aliases: Vec<Image>,
     /// The round that takes them; it must be open.
     pub round: RoundId,
-    /// Whether bytes are claimed: no two originals of a campaign may have the same SHA-256.
+    /// How a member is kept from being admitted twice. If set, it claims its bytes, which nobody of
+    /// the campaign may have claimed, and its IMAGE item follows by [`Ledger::put_images`];
+    /// otherwise its IMAGE item is put here and may not exist.
     pub claim_content: bool,
     /// The campaign's cap on committed money; none for no cap. Ignored for a parked batch.
     pub budget: Option<Decimal>,
@@ -147,8 +149,8 @@ pub enum Write {
     Lost,
 }
 
-/// The record of what is intended, under way and done. Each method is one request: one DynamoDB
-/// request on AWS, one SQLite transaction on one machine.
+/// The record of what is intended, under way and done. What a method writes it writes in one
+/// request: on AWS one of DynamoDB, on one machine one transaction of SQLite.
 pub trait Ledger: Send + Sync {
     /// A campaign.
     fn campaign(
@@ -227,7 +229,7 @@ pub trait Ledger: Send + Sync {
         fence: u64,
     ) -> impl Future<Output = PortResult<Write>> + Send;
 
-    /// Which of `ids` (at most 100) are IMAGE items.
+    /// Which of `ids` (at most 100) are IMAGE items. One that was put a moment ago may be missing.
     fn known_images(
         &self,
         ids: &[ImageId],
@@ -240,10 +242,14 @@ pub trait Ledger: Send + Sync {
         campaign: &CampaignName,
         sha256: &[String],
     ) -> impl Future<Output = PortResult<BTreeMap<String, ImageId>>> + Send;
+    /// Puts IMAGE items of images that were admitted by their content; one that exists stays. They
+    /// are what links and repeated events are looked up by: whoever admits images puts them before
+    /// the events of these images are forgotten.
+    fn put_images(&self, images: &[Image]) -> impl Future<Output = PortResult<()>> + Send;
     /// Puts new images and their batch into a round.
     fn admit(&self, admission: &Admission) -> impl Future<Output = PortResult<Admitted>> + Send;
-    /// Keeps the batch of an admission that the budget does not cover: images are put, the batch
-    /// is `PARKED`, no round counts it and nothing is reserved.
+    /// Keeps the batch of an admission that the budget does not cover: images are admitted, the
+    /// batch is `PARKED`, no round counts it and nothing is reserved.
     fn park(&self, admission: &Admission) -> impl Future<Output = PortResult<Admitted>> + Send;
     /// The parked batches of a campaign, oldest first.
     fn parked(
@@ -550,7 +556,7 @@ pub trait World: Send + Sync {
     /// Events.
     fn notify(&self) -> &Self::Notify;
     /// Makes the links under which workers see images.
-    fn links(&self) -> &LinkSigner;
+    fn links(&self) -> impl Future<Output = PortResult<LinkSigner>> + Send;
     /// Names this invocation in leases.
     fn writer(&self) -> &str;
 }

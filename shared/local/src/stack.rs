@@ -19,7 +19,7 @@ use futures_util::FutureExt as _;
 use quorate_core::campaign;
 use quorate_core::event::Event;
 use quorate_core::link::{self, LinkSigner};
-use quorate_core::ports::{Clock, Ledger as _, World};
+use quorate_core::ports::{Clock, Ledger as _, PortResult, World};
 use quorate_core::state::{Content, Image, Kind};
 use quorate_core::time::Timestamp;
 use quorate_crowd::simulate::{self, Simulation, Truth};
@@ -127,8 +127,8 @@ impl World for Stack {
     fn notify(&self) -> &LocalNotify {
         &self.shared.notify
     }
-    fn links(&self) -> &LinkSigner {
-        &self.shared.links
+    async fn links(&self) -> PortResult<LinkSigner> {
+        Ok(self.shared.links.clone())
     }
     fn writer(&self) -> &str {
         &self.writer

@@ -142,9 +142,12 @@ fn known(tx: &Transaction<'_>, admission: &Admission) -> Step<bool> {
         return Ok(false);
     };
     for image in &batch.members {
-        let claimed = admission.claim_content
-            && images::original(tx, &image.campaign, &image.sha256)?.is_some();
-        if claimed || images::exists(tx, image.id)? {
+        let known = if admission.claim_content {
+            images::original(tx, &image.campaign, &image.sha256)?.is_some()
+        } else {
+            images::exists(tx, image.id)?
+        };
+        if known {
             return Ok(true);
         }
     }
@@ -154,14 +157,17 @@ fn known(tx: &Transaction<'_>, admission: &Admission) -> Step<bool> {
     Ok(exists)
 }
 
+/// Keeps the images of an admission from being admitted again.
 fn put_images(tx: &Transaction<'_>, admission: &Admission) -> Step<()> {
-    let members = admission.batch.iter().flat_map(|batch| &batch.members);
-    for image in members {
-        let claims = admission.claim_content && image.kind == Kind::Real;
-        images::put(tx, image, claims, None)?;
+    for image in admission.batch.iter().flat_map(|batch| &batch.members) {
+        if admission.claim_content {
+            images::claim_content(tx, image)?;
+        } else {
+            images::put(tx, image, None)?;
+        }
     }
     for alias in &admission.aliases {
-        images::put(tx, alias, false, Some(&admission.round))?;
+        images::put(tx, alias, Some(&admission.round))?;
     }
     Ok(())
 }

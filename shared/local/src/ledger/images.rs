@@ -62,22 +62,38 @@ pub(super) fn original(
     sha256: &str,
 ) -> Step<Option<ImageId>> {
     let id = tx
-        .prepare_cached("SELECT id FROM image WHERE campaign = ?1 AND sha256 = ?2 AND claims = 1")?
+        .prepare_cached("SELECT image FROM content WHERE campaign = ?1 AND sha256 = ?2")?
         .query_row([campaign.as_str(), sha256], |row| row.get(0))
         .optional()?;
     Ok(id.map(|Word(id)| id))
 }
 
+/// Claims an image's bytes, which nobody has claimed.
+pub(super) fn claim_content(tx: &Transaction<'_>, image: &Image) -> Step<()> {
+    tx.prepare_cached("INSERT INTO content (campaign, sha256, image) VALUES (?1, ?2, ?3)")?
+        .execute(params![
+            image.campaign.as_str(),
+            image.sha256,
+            Word(image.id)
+        ])?;
+    Ok(())
+}
+
+/// Writes those images that do not exist.
+pub(super) fn put_all(tx: &Transaction<'_>, images: &[Image]) -> Step<()> {
+    for image in images {
+        if !exists(tx, image.id)? {
+            put(tx, image, None)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes an image that does not exist. `round` is that of an alias.
-pub(super) fn put(
-    tx: &Transaction<'_>,
-    image: &Image,
-    claims: bool,
-    round: Option<&RoundId>,
-) -> Step<()> {
+pub(super) fn put(tx: &Transaction<'_>, image: &Image, round: Option<&RoundId>) -> Step<()> {
     tx.prepare_cached(
-        "INSERT INTO image (id, campaign, kind, key, sha256, claims, round, image)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO image (id, campaign, kind, key, sha256, round, image)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         Word(image.id),
@@ -85,7 +101,6 @@ pub(super) fn put(
         Word(image.kind),
         image.key,
         image.sha256,
-        claims,
         round.map(|round| round.number),
         Json(image),
     ])?;
@@ -111,7 +126,7 @@ pub(super) fn add_control(tx: &Transaction<'_>, image: &Image) -> Step<Image> {
     if let Some(Json(other)) = same_bytes {
         return Ok(other);
     }
-    put(tx, image, false, None)?;
+    put(tx, image, None)?;
     Ok(image.clone())
 }
 

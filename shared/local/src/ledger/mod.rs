@@ -35,7 +35,7 @@ use rust_decimal::Decimal;
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// Kept in the file's `user_version`; raised by every change of `schema.sql`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// How long a statement waits for another process that writes to the file.
 const BUSY: Duration = Duration::from_secs(5);
 /// The most keys that one request may name.
@@ -56,12 +56,12 @@ impl fmt::Debug for SqliteLedger {
 /// Why a ledger does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A newer version of this program wrote it.
+    /// Another version of this program wrote it.
     #[error(
-        "the ledger {place} has format {found}, this program knows formats up to {SCHEMA_VERSION}: \
+        "the ledger {place} has format {found}, this program knows format {SCHEMA_VERSION}: \
          use the version of quorate that wrote it, or start with another state folder"
     )]
-    Newer {
+    OtherFormat {
         /// The file.
         place: String,
         /// Its format.
@@ -96,7 +96,7 @@ impl SqliteLedger {
     /// Opens the ledger in the file `path`, which is created if it does not exist.
     ///
     /// # Errors
-    /// If the file cannot be opened, is no SQLite file, or is of a newer format.
+    /// If the file cannot be opened, is no SQLite file, or is of another format.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         Self::prepare(Connection::open(path), path.display().to_string())
     }
@@ -127,11 +127,11 @@ impl SqliteLedger {
             Ok((connection, found))
         });
         match opened {
-            Ok((_, found)) if found > SCHEMA_VERSION => Err(OpenError::Newer { place, found }),
-            Ok((connection, _)) => Ok(Self {
+            Ok((connection, SCHEMA_VERSION)) => Ok(Self {
                 connection: Mutex::new(connection),
                 place,
             }),
+            Ok((_, found)) => Err(OpenError::OtherFormat { place, found }),
             Err(error) => Err(OpenError::Sqlite { place, error }),
         }
     }
@@ -183,14 +183,14 @@ impl SqliteLedger {
 }
 
 /// Sets the connection up and creates the tables of a new file; the format that the file has. One
-/// of a newer format is left as it is.
+/// of another format is left as it is.
 fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
     let format = |connection: &Connection| {
         connection.pragma_query_value(None, "user_version", |row| row.get(0))
     };
     connection.busy_timeout(BUSY)?;
     let found = format(connection)?;
-    if found > SCHEMA_VERSION {
+    if found != 0 && found != SCHEMA_VERSION {
         return Ok(found);
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -305,6 +305,10 @@ impl Ledger for SqliteLedger {
         sha256: &[String],
     ) -> PortResult<BTreeMap<String, ImageId>> {
         self.read(|tx| images::originals(tx, campaign, sha256))
+    }
+
+    async fn put_images(&self, images: &[Image]) -> PortResult<()> {
+        self.write(|tx| images::put_all(tx, images))
     }
 
     async fn admit(&self, admission: &Admission) -> PortResult<Admitted> {

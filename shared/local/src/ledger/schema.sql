@@ -46,15 +46,21 @@ CREATE TABLE image (
     kind     TEXT NOT NULL,
     key      TEXT NOT NULL,
     sha256   TEXT NOT NULL,
-    claims   INTEGER NOT NULL, -- 1 if it is the one original of its bytes
     round    INTEGER,          -- of an alias: the round that it counts in
     image    TEXT NOT NULL     -- JSON, all of it
 ) STRICT, WITHOUT ROWID;
 
-CREATE UNIQUE INDEX image_original ON image (campaign, sha256) WHERE claims = 1;
 CREATE UNIQUE INDEX image_control ON image (campaign, sha256) WHERE kind <> 'real';
 CREATE INDEX image_controls ON image (campaign, kind, key) WHERE kind <> 'real';
 CREATE INDEX image_aliases ON image (campaign, round, id) WHERE round IS NOT NULL;
+
+-- The one image of a campaign that was admitted for these bytes.
+CREATE TABLE content (
+    campaign TEXT NOT NULL,
+    sha256   TEXT NOT NULL,
+    image    TEXT NOT NULL,
+    PRIMARY KEY (campaign, sha256)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE batch (
     id         TEXT PRIMARY KEY,

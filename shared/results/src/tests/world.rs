@@ -190,6 +190,7 @@ impl Ledger for Memory {
         known_images(_ids: &[ImageId]) -> BTreeSet<ImageId>;
         image(_id: ImageId) -> Option<Image>;
         originals(_name: &CampaignName, _sha256: &[String]) -> BTreeMap<String, ImageId>;
+        put_images(_images: &[Image]) -> ();
         admit(_admission: &Admission) -> Admitted;
         park(_admission: &Admission) -> Admitted;
         parked(_name: &CampaignName) -> Vec<BatchId>;
@@ -280,7 +281,7 @@ impl World for Memory {
     fn notify(&self) -> &Self {
         self
     }
-    fn links(&self) -> &LinkSigner {
+    async fn links(&self) -> PortResult<LinkSigner> {
         unreachable!("aggregation makes no links")
     }
     fn writer(&self) -> &str {

@@ -279,8 +279,8 @@ impl World for Stage {
     fn notify(&self) -> &Told {
         &self.told
     }
-    fn links(&self) -> &LinkSigner {
-        &self.links
+    async fn links(&self) -> PortResult<LinkSigner> {
+        Ok(self.links.clone())
     }
     fn writer(&self) -> &str {
         "rehearsal"
