@@ -4,11 +4,14 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use reqwest::{
     Url,
-    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+    header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT},
     redirect,
 };
 
-use super::{Client, Inner, Sleep};
+use super::{
+    Client, Inner, Sleep,
+    credentials::{Credentials, Renew},
+};
 use crate::{
     Error, Secret,
     retry::{Random, RetryPolicy},
@@ -20,7 +23,9 @@ const ACT_UNDER_ACCOUNT: HeaderName = HeaderName::from_static("x-act-under-accou
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
     base_url: String,
+    http: Option<reqwest::Client>,
     credentials: Option<(&'static str, Secret)>,
+    renew: Option<Renew>,
     account: Option<String>,
     user_agent: String,
     timeout: Duration,
@@ -33,7 +38,9 @@ impl ClientBuilder {
     pub(super) fn new(base_url: String) -> Self {
         Self {
             base_url,
+            http: None,
             credentials: None,
+            renew: None,
             account: None,
             user_agent: concat!("quorate-toloka/", env!("CARGO_PKG_VERSION")).to_owned(),
             timeout: Duration::from_secs(10),
@@ -52,6 +59,27 @@ impl ClientBuilder {
     /// Signs in with an OAuth token, the scheme of Yandex Tasks and of Toloka's past.
     pub fn oauth(mut self, token: impl Into<Secret>) -> Self {
         self.credentials = Some(("OAuth", token.into()));
+        self
+    }
+
+    /// Where another key comes from while the client lives, for keys that are rotated: asked with
+    /// the refused key when the platform answers 401 or 403. If there is another one, the request
+    /// is sent once more with that, and so is everything after it; if not (none, or the same
+    /// again), the refusal stands.
+    pub fn renew_with<F, Fut>(mut self, renew: F) -> Self
+    where
+        F: Fn(Secret) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Option<Secret>> + Send + 'static,
+    {
+        self.renew = Some(Box::new(move |refused| Box::pin(renew(refused))));
+        self
+    }
+
+    /// Sends through `http`, to share its connections, instead of a client of its own. Its connect
+    /// and read timeouts hold, it must not follow redirects, and whether it goes through a proxy is
+    /// its affair.
+    pub fn http_client(mut self, http: reqwest::Client) -> Self {
+        self.http = Some(http);
         self
     }
 
@@ -102,20 +130,17 @@ impl ClientBuilder {
     /// the `tls` feature, or a setting cannot be sent in a header.
     pub fn build(self) -> Result<Client, Error> {
         let base = parse_base(&self.base_url)?;
-        let mut builder = reqwest::Client::builder()
-            .default_headers(self.headers()?)
-            .connect_timeout(self.timeout)
-            .read_timeout(self.timeout)
-            // The API never redirects; following would send the body to somebody else.
-            .redirect(redirect::Policy::none());
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
-        } else if base.scheme() == "http" {
+        if base.scheme() == "http" && !is_loopback(&base) {
             tracing::warn!(url = %base, "credentials travel unencrypted over plain HTTP");
         }
-        let http = builder
-            .build()
-            .map_err(|error| Error::Usage(format!("cannot set up HTTP: {error}")))?;
+        let headers = self.headers()?;
+        let (scheme, secret) = self
+            .credentials
+            .ok_or_else(|| Error::Usage("no credentials: call `api_key` or `oauth`".into()))?;
+        let http = match self.http {
+            Some(http) => http,
+            None => http_client(&base, self.timeout)?,
+        };
         let seed = self
             .seed
             .unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
@@ -123,6 +148,8 @@ impl ClientBuilder {
             inner: Arc::new(Inner {
                 http,
                 base,
+                credentials: Credentials::new(scheme, secret, self.renew)?,
+                headers,
                 timeout: self.timeout,
                 retry: self.retry,
                 random: Random::new(seed),
@@ -133,27 +160,33 @@ impl ClientBuilder {
 
     fn headers(&self) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
-        let Some((scheme, secret)) = &self.credentials else {
-            return Err(Error::Usage(
-                "no credentials: call `api_key` or `oauth`".into(),
-            ));
-        };
-        let secret = secret.expose().trim();
-        if secret.is_empty() {
-            return Err(Error::Usage(format!("the {scheme} is empty")));
-        }
-        let mut value = header("credentials", &format!("{scheme} {secret}"))?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
         if let Some(account) = &self.account {
             headers.insert(ACT_UNDER_ACCOUNT, header("account", account)?);
         }
-        headers.insert(
-            reqwest::header::USER_AGENT,
-            header("user agent", &self.user_agent)?,
-        );
+        headers.insert(USER_AGENT, header("user agent", &self.user_agent)?);
         Ok(headers)
     }
+}
+
+/// An HTTP client for `base` alone.
+fn http_client(base: &Url, timeout: Duration) -> Result<reqwest::Client, Error> {
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(timeout)
+        .read_timeout(timeout)
+        // The API never redirects; following would send the body to somebody else.
+        .redirect(redirect::Policy::none());
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    #[cfg(feature = "tls")]
+    {
+        let config = crate::tls::config()
+            .map_err(|error| Error::Usage(format!("cannot set up TLS: {error}")))?;
+        builder = builder.tls_backend_preconfigured(config);
+    }
+    builder
+        .build()
+        .map_err(|error| Error::Usage(format!("cannot set up HTTP: {error}")))
 }
 
 impl fmt::Debug for ClientBuilder {
@@ -164,7 +197,7 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-fn header(name: &str, value: &str) -> Result<HeaderValue, Error> {
+pub(super) fn header(name: &str, value: &str) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(value).map_err(|_| {
         Error::Usage(format!(
             "the {name} has characters that a header cannot have"

@@ -2,6 +2,7 @@
 
 mod assignments;
 mod builder;
+mod credentials;
 mod operations;
 mod pools;
 mod projects;
@@ -19,8 +20,9 @@ mod webhooks;
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use reqwest::Url;
+use reqwest::{Url, header::HeaderMap};
 
+use self::credentials::Credentials;
 pub use self::{
     builder::ClientBuilder,
     operations::WaitPolicy,
@@ -53,6 +55,9 @@ pub struct Client {
 struct Inner {
     http: reqwest::Client,
     base: Url,
+    credentials: Credentials,
+    /// Sent with every request, beside the credentials.
+    headers: HeaderMap,
     timeout: Duration,
     retry: RetryPolicy,
     random: Random,

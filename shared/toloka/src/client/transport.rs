@@ -6,13 +6,13 @@ use bytes::Bytes;
 use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::{
     Method, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Client, query::Pairs};
 use crate::{
-    Error,
+    Error, Secret,
     error::{Call, Failure, TransportKind},
     retry::Retries,
 };
@@ -156,9 +156,29 @@ impl Client {
         }
     }
 
-    /// Sends once and returns when the head of a successful answer is there.
+    /// Sends, once more if the key is refused and there is another one, and returns when the head
+    /// of a successful answer is there.
     async fn start(
         &self,
+        request: &Request,
+        timeout: Option<Duration>,
+    ) -> Result<(Call, Response), Error> {
+        let secret = self.inner.credentials.current();
+        match self.start_as(&secret, request, timeout).await {
+            Err(refusal @ Error::Auth(_)) => {
+                match self.inner.credentials.other_than(&secret).await {
+                    Some(other) => self.start_as(&other, request, timeout).await,
+                    None => Err(refusal),
+                }
+            }
+            answer => answer,
+        }
+    }
+
+    /// Sends once, signed in with `secret`.
+    async fn start_as(
+        &self,
+        secret: &Secret,
         request: &Request,
         timeout: Option<Duration>,
     ) -> Result<(Call, Response), Error> {
@@ -167,7 +187,12 @@ impl Client {
             method: request.method.clone(),
             path: url.path().to_owned(),
         };
-        let mut http = self.inner.http.request(request.method.clone(), url);
+        let mut http = self
+            .inner
+            .http
+            .request(request.method.clone(), url)
+            .headers(self.inner.headers.clone())
+            .header(AUTHORIZATION, self.inner.credentials.header(secret)?);
         if let Some(timeout) = timeout {
             http = http.timeout(timeout);
         }

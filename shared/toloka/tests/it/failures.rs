@@ -1,6 +1,11 @@
 //! What the client does when things go wrong: what it sends again, how long it waits, what it tells.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    future::ready,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use quorate_toloka::{
     Client, CreateOptions, Error, QuotaInterval, RetryPolicy, TransportKind, WaitPolicy, codes,
@@ -385,4 +390,81 @@ async fn an_operation_that_takes_too_long_is_given_back() {
         "operation op (POOL.OPEN) is still RUNNING after 9s"
     );
     assert_eq!(*waits.lock().unwrap(), [2, 4, 3].map(Duration::from_secs));
+}
+
+/// A client that knows `keys` beside `secret-key`, and gives them one by one.
+fn renewing_client(server: &Server, keys: &[&'static str]) -> (Client, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (log, keys) = (
+        Arc::clone(&asked),
+        Mutex::new(VecDeque::from(keys.to_vec())),
+    );
+    let client = builder(&server.url())
+        .retry(RetryPolicy::never())
+        .renew_with(move |refused| {
+            log.lock().unwrap().push(refused.expose().to_owned());
+            ready(keys.lock().unwrap().pop_front().map(Into::into))
+        })
+        .build()
+        .unwrap();
+    (client, asked)
+}
+
+/// The keys that the requests carried.
+fn keys(server: &Server) -> Vec<String> {
+    let seen = server.seen().into_iter();
+    seen.map(|request| {
+        request.headers["authorization"]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_taken_and_kept_when_the_old_one_is_refused() {
+    for refusal in [
+        error(401, codes::AUTHENTICATION_ERROR),
+        error(403, codes::ACCESS_DENIED),
+    ] {
+        let server = Server::start([refusal, pool(), pool()]).await;
+        let (client, asked) = renewing_client(&server, &["new-key"]);
+        // Even what must not be repeated: a refused request had no effect.
+        client.create_project(&Project::default()).await.unwrap();
+        client.get_pool("1").await.unwrap();
+        assert_eq!(
+            keys(&server),
+            ["ApiKey secret-key", "ApiKey new-key", "ApiKey new-key"]
+        );
+        assert_eq!(*asked.lock().unwrap(), ["secret-key"]);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_stands_when_there_is_no_other_key() {
+    for known in [&[][..], &["secret-key"]] {
+        let server = Server::start([error(401, codes::AUTHENTICATION_ERROR)]).await;
+        let (client, _) = renewing_client(&server, known);
+        let refusal = client.get_pool("1").await.unwrap_err();
+        assert!(matches!(refusal, Error::Auth(_)), "{refusal}");
+        assert_eq!(keys(&server), ["ApiKey secret-key"]);
+    }
+    let refusals = [403, 403].map(|status| error(status, codes::ACCESS_DENIED));
+    let server = Server::start(refusals).await;
+    let (client, _) = renewing_client(&server, &["new-key", "third-key"]);
+    let refusal = client.get_pool("1").await.unwrap_err();
+    assert!(matches!(refusal, Error::Auth(_)), "{refusal}");
+    assert_eq!(keys(&server), ["ApiKey secret-key", "ApiKey new-key"]);
+}
+
+#[tokio::test]
+async fn a_new_key_that_cannot_be_sent_is_said_so_without_showing_it() {
+    let server = Server::start([error(401, codes::AUTHENTICATION_ERROR)]).await;
+    let (client, _) = renewing_client(&server, &["two\nlines"]);
+    let error = client.get_pool("1").await.unwrap_err().to_string();
+    assert!(
+        error.contains("credentials") && !error.contains("lines"),
+        "{error}"
+    );
 }
