@@ -1,26 +1,36 @@
 //! Batches become tasks at the crowd.
 //!
 //! ```text
-//! READY ──claim──► submit(operation id) ──► operation ──► log ──► DONE
-//!                        │ "existed"            │ running
-//!                        └──────► the same      └──► given back, due a moment later
+//!               not sent yet
+//! READY ──claim──────────────► submit(operation id) ─┐
+//!           │                                        ├──► operation ──► log ──► DONE
+//!           └─ sent before, as far as we know ───────┘        │ running
+//!                                                             └──► given back, due a moment later
 //! ```
 //!
-//! Dying anywhere leaves the batch `READY` under a lease that runs out; whoever takes it next sends
-//! the same request under the same operation id, and the crowd creates nothing twice. The crowd
-//! remembers operation ids for some weeks only: an older batch is looked up among the pool's tasks
-//! before it is sent.
+//! Some batches are sent before the first of their operations is asked for: by then the crowd has
+//! usually done it.
+//!
+//! Dying anywhere leaves the batch `READY` under a lease that runs out; whoever takes it next asks
+//! for its operation, and sends the same request under the same operation id if the crowd does not
+//! know it: the crowd creates nothing twice. The crowd remembers operation ids for some weeks only:
+//! an older batch is looked up among the pool's tasks before it is sent.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use crate::event::{self, Problem, ProblemKind};
-use crate::ids::{BatchId, ImageId};
+use crate::event;
+use crate::ids::{BatchId, CampaignName, ImageId, RoundId};
 use crate::link::{self, LinkSigner};
-use crate::ports::{Clock, Crowd, Ledger, NewTask, OperationStatus, PortError, PortResult, World};
+use crate::ports::{
+    Clock, Crowd, Ledger, NewTask, OperationStatus, PortError, PortResult, World, Write,
+};
 use crate::state::{Batch, CampaignItem, Content, Kind, Outcome};
 use crate::time::Timestamp;
 
+/// Batches that are sent before their operations are asked for.
+const TOGETHER: usize = 20;
 /// How long one attempt may take before others may take the batch over.
 const LEASE: Duration = Duration::from_secs(60);
 /// When a running operation is looked at again.
@@ -30,12 +40,13 @@ const NO_POOL: Duration = Duration::from_secs(10);
 /// When a failed attempt is repeated; doubled each time up to [`MAX_BACKOFF`].
 const BACKOFF: Duration = Duration::from_secs(2);
 const MAX_BACKOFF: Duration = Duration::from_secs(600);
-/// Attempts after which a person is told.
+/// Attempts after which a person is told that the crowd cannot be reached.
 const STUCK_AFTER: u32 = 10;
 /// The crowd keeps operations for a month; beyond this a batch is looked up first.
 const OPERATION_MEMORY: Duration = Duration::from_secs(20 * 86_400);
 
-/// Sends the batches that are due, at most `limit`. Batches whose round has no pool yet wait for it.
+/// Sends the batches that are due, at most `limit`; how many became tasks. Batches whose round has
+/// no pool yet wait for it. If the crowd cannot be reached the others wait for the next call.
 ///
 /// # Errors
 /// If the ledger fails. What the crowd refuses is kept with the batch and tried again later.
@@ -44,92 +55,214 @@ pub async fn dispatch_due<W: World>(world: &W, limit: usize) -> PortResult<usize
         .ledger()
         .due_batches(world.clock().now(), limit)
         .await?;
-    let mut done = 0;
-    for id in due {
-        done += usize::from(dispatch(world, id).await?);
+    let mut dispatcher = Dispatcher {
+        world,
+        pools: BTreeMap::new(),
+        campaigns: BTreeMap::new(),
+        done: 0,
+        out_of_reach: false,
+    };
+    for some in due.chunks(TOGETHER) {
+        dispatcher.dispatch(some).await?;
+        if dispatcher.out_of_reach {
+            break;
+        }
     }
-    Ok(done)
+    Ok(dispatcher.done)
 }
 
-/// Sends one batch, if it has a pool and nobody else is at it. Whether it is done now.
-async fn dispatch<W: World>(world: &W, id: BatchId) -> PortResult<bool> {
-    let ledger = world.ledger();
-    let Some(waiting) = ledger.batch(id).await? else {
-        return Ok(false);
-    };
-    let now = world.clock().now();
-    let Some(pool) = pool_of(world, &waiting).await? else {
-        // Out of the way of batches that can be sent.
-        ledger
-            .postpone_batch(id, waiting.fence, now.plus(NO_POOL), None)
-            .await?;
-        return Ok(false);
-    };
-    let Some(batch) = ledger
-        .claim_batch(id, world.writer(), now, now.plus(LEASE))
-        .await?
-    else {
-        return Ok(false);
-    };
-    match send(world, &batch, &pool).await {
-        Ok(Some(outcomes)) => {
-            ledger.finish_batch(id, batch.fence, &outcomes).await?;
-            Ok(true)
+/// Sends batches. What it reads besides them is as it was when it was first needed.
+struct Dispatcher<'a, W> {
+    world: &'a W,
+    pools: BTreeMap<RoundId, Option<String>>,
+    campaigns: BTreeMap<CampaignName, CampaignItem>,
+    done: usize,
+    /// The crowd did not answer, or a quota is used up: no use in asking on.
+    out_of_reach: bool,
+}
+
+/// A claimed batch and where it goes.
+struct Claimed {
+    batch: Batch,
+    pool: String,
+}
+
+/// How the crowd stands with a batch that it has.
+enum Progress {
+    Running,
+    Done(Vec<Outcome>),
+}
+
+impl<W: World> Dispatcher<'_, W> {
+    async fn dispatch(&mut self, due: &[BatchId]) -> PortResult<()> {
+        let mut submitted = Vec::new();
+        for id in due {
+            if self.out_of_reach {
+                break;
+            }
+            let Some(claimed) = self.claim(*id).await? else {
+                continue;
+            };
+            match self.start(&claimed).await {
+                Ok(Some(progress)) => self.settle(&claimed.batch, progress).await?,
+                Ok(None) => submitted.push(claimed.batch),
+                Err(error) => self.postpone(&claimed.batch, &error).await?,
+            }
         }
-        Ok(None) => {
+        for batch in submitted {
+            match self.ask(&batch).await {
+                Ok(Some(progress)) => self.settle(&batch, progress).await?,
+                Ok(None) => {
+                    let operation = batch.operation();
+                    let reason =
+                        format!("the crowd took operation {operation} and does not know it");
+                    self.postpone(&batch, &PortError::Unavailable(reason))
+                        .await?;
+                }
+                Err(error) => self.postpone(&batch, &error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a batch that has a pool to go to, unless somebody else is at it.
+    async fn claim(&mut self, id: BatchId) -> PortResult<Option<Claimed>> {
+        let ledger = self.world.ledger();
+        let Some(waiting) = ledger.batch(id).await? else {
+            return Ok(None);
+        };
+        let now = self.world.clock().now();
+        let Some(pool) = self.pool_of(&waiting).await? else {
+            // Out of the way of batches that can be sent.
             ledger
-                .postpone_batch(id, batch.fence, now.plus(POLL), None)
+                .postpone_batch(id, waiting.fence, now.plus(NO_POOL), None)
                 .await?;
-            Ok(false)
-        }
-        Err(error) => {
-            postpone(world, &batch, &error).await?;
-            Ok(false)
-        }
+            return Ok(None);
+        };
+        let claimed = ledger
+            .claim_batch(id, self.world.writer(), now, now.plus(LEASE))
+            .await?;
+        Ok(claimed.map(|batch| Claimed { batch, pool }))
     }
-}
 
-/// The pool that a batch goes to, if it exists yet.
-async fn pool_of<W: World>(world: &W, batch: &Batch) -> PortResult<Option<String>> {
-    if batch.pool.is_some() {
-        return Ok(batch.pool.clone());
-    }
-    let Some(round) = &batch.round else {
-        return Ok(None);
-    };
-    Ok(world
-        .ledger()
-        .round(round)
-        .await?
-        .and_then(|round| round.pool)
-        .map(|pool| pool.id))
-}
-
-/// Asks the crowd for the batch's tasks: their outcomes, or `None` while it is still at it.
-async fn send<W: World>(world: &W, batch: &Batch, pool: &str) -> PortResult<Option<Vec<Outcome>>> {
-    let crowd = world.crowd();
-    let operation = batch.operation();
-    let item = world.ledger().campaign(&batch.campaign).await?;
-    let item =
-        item.ok_or_else(|| PortError::Refused(format!("campaign {} is gone", batch.campaign)))?;
-    let first_sent = batch.first_sent.unwrap_or(batch.created);
-    if world.clock().now().since(first_sent) > OPERATION_MEMORY
-        && let Some(outcomes) = find_tasks(world, batch, pool).await?
-    {
-        return Ok(Some(outcomes));
-    }
-    let tasks = tasks(&world.links().await?, &item, batch);
-    let answer_field = &item.campaign.answer_field;
-    crowd.submit(pool, answer_field, operation, &tasks).await?;
-    match crowd.operation(operation).await? {
-        OperationStatus::Running => Ok(None),
-        OperationStatus::Unknown => Err(PortError::Unavailable(format!(
-            "the crowd took operation {operation} and does not know it"
-        ))),
-        OperationStatus::Finished => {
-            let log = crowd.operation_log(operation).await?;
-            Ok(Some(outcomes(batch, log)))
+    /// The pool that a batch goes to, if it exists yet.
+    async fn pool_of(&mut self, batch: &Batch) -> PortResult<Option<String>> {
+        if batch.pool.is_some() {
+            return Ok(batch.pool.clone());
         }
+        let Some(id) = &batch.round else {
+            return Ok(None);
+        };
+        if let Some(pool) = self.pools.get(id) {
+            return Ok(pool.clone());
+        }
+        let round = self.world.ledger().round(id).await?;
+        let pool = round.and_then(|round| round.pool).map(|pool| pool.id);
+        self.pools.insert(id.clone(), pool.clone());
+        Ok(pool)
+    }
+
+    async fn campaign_of(&mut self, batch: &Batch) -> PortResult<&CampaignItem> {
+        match self.campaigns.entry(batch.campaign.clone()) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let item = self.world.ledger().campaign(&batch.campaign).await?;
+                let gone = || PortError::Refused(format!("campaign {} is gone", batch.campaign));
+                Ok(unknown.insert(item.ok_or_else(gone)?))
+            }
+        }
+    }
+
+    /// How a batch stands that was tried before; one that the crowd does not have is sent, and its
+    /// operation is to be asked for.
+    async fn start(&mut self, claimed: &Claimed) -> PortResult<Option<Progress>> {
+        let Claimed { batch, pool } = claimed;
+        if batch.attempts > 1
+            && let Some(progress) = self.resume(batch, pool).await?
+        {
+            return Ok(Some(progress));
+        }
+        let links = self.world.links().await?;
+        let item = self.campaign_of(batch).await?;
+        let answer_field = item.campaign.answer_field.clone();
+        let tasks = tasks(&links, item, batch);
+        let crowd = self.world.crowd();
+        crowd
+            .submit(pool, &answer_field, batch.operation(), &tasks)
+            .await?;
+        Ok(None)
+    }
+
+    async fn resume(&self, batch: &Batch, pool: &str) -> PortResult<Option<Progress>> {
+        if let Some(progress) = self.ask(batch).await? {
+            return Ok(Some(progress));
+        }
+        let first_sent = batch.first_sent.unwrap_or(batch.created);
+        if self.world.clock().now().since(first_sent) <= OPERATION_MEMORY {
+            return Ok(None);
+        }
+        let found = find_tasks(self.world, batch, pool).await?;
+        Ok(found.map(Progress::Done))
+    }
+
+    /// What the crowd says of a batch's operation; none if it does not know it.
+    async fn ask(&self, batch: &Batch) -> PortResult<Option<Progress>> {
+        let crowd = self.world.crowd();
+        Ok(match crowd.operation(batch.operation()).await? {
+            OperationStatus::Unknown => None,
+            OperationStatus::Running => Some(Progress::Running),
+            OperationStatus::Finished => {
+                let log = crowd.operation_log(batch.operation()).await?;
+                Some(Progress::Done(outcomes(batch, log)))
+            }
+        })
+    }
+
+    /// Records what the crowd made of a batch, or gives it back until the crowd is through.
+    async fn settle(&mut self, batch: &Batch, progress: Progress) -> PortResult<()> {
+        let ledger = self.world.ledger();
+        let Progress::Done(outcomes) = progress else {
+            let due = self.world.clock().now().plus(POLL);
+            ledger
+                .postpone_batch(batch.id, batch.fence, due, None)
+                .await?;
+            return Ok(());
+        };
+        if ledger
+            .finish_batch(batch.id, batch.fence, &outcomes)
+            .await?
+            == Write::Done
+        {
+            self.done += 1;
+            let is_task = |outcome: &&Outcome| matches!(outcome, Outcome::Task(_));
+            let made = outcomes.iter().filter(is_task).count();
+            tracing::info!(batch.id = %batch.id, kind = batch.kind.as_str(), metric.tasks = made, "tasks made");
+        }
+        Ok(())
+    }
+
+    /// Gives a batch back after a failure; tells a person of what will not pass soon.
+    async fn postpone(&mut self, batch: &Batch, error: &PortError) -> PortResult<()> {
+        let backoff = BACKOFF
+            .saturating_mul(1 << batch.attempts.min(16))
+            .min(MAX_BACKOFF);
+        let wait = match error {
+            PortError::Blocked { after, .. } => (*after).max(backoff),
+            PortError::Unavailable(_) | PortError::Refused(_) => backoff,
+        };
+        self.out_of_reach |= !matches!(error, PortError::Refused(_));
+        let due = self.world.clock().now().plus(wait);
+        tracing::warn!(batch.id = %batch.id, batch.attempts, %error, "batch not sent; tried again later");
+        self.world
+            .ledger()
+            .postpone_batch(batch.id, batch.fence, due, Some(&error.to_string()))
+            .await?;
+        let passing = matches!(error, PortError::Unavailable(_)) && batch.attempts < STUCK_AFTER;
+        if passing {
+            return Ok(());
+        }
+        let round = batch.round.as_ref().map(|round| round.number);
+        event::tell_stuck(self.world, &batch.campaign, round, error).await
     }
 }
 
@@ -199,41 +332,4 @@ async fn find_tasks<W: World>(
         .iter()
         .any(|image| found.contains_key(&image.id));
     Ok(any.then(|| outcomes(batch, found)))
-}
-
-/// Gives a batch back after a failure; tells a person when that goes on.
-async fn postpone<W: World>(world: &W, batch: &Batch, error: &PortError) -> PortResult<()> {
-    let backoff = BACKOFF
-        .saturating_mul(1 << batch.attempts.min(16))
-        .min(MAX_BACKOFF);
-    let wait = match error {
-        PortError::Blocked { after, .. } => (*after).max(backoff),
-        PortError::Unavailable(_) | PortError::Refused(_) => backoff,
-    };
-    let now = world.clock().now();
-    tracing::warn!(batch.id = %batch.id, batch.attempts, %error, "batch not sent; tried again later");
-    world
-        .ledger()
-        .postpone_batch(
-            batch.id,
-            batch.fence,
-            now.plus(wait),
-            Some(&error.to_string()),
-        )
-        .await?;
-    if batch.attempts < STUCK_AFTER {
-        return Ok(());
-    }
-    let problem = Problem {
-        kind: ProblemKind::Stuck,
-        campaign: batch.campaign.to_string(),
-        round: batch.round.as_ref().map(|round| round.number),
-        key: batch.members.first().map(|image| image.key.clone()),
-        message: format!(
-            "a batch of {} images could not be sent in {} attempts: {error}",
-            batch.members.len(),
-            batch.attempts
-        ),
-    };
-    event::tell(world, problem, &batch.id.to_string()).await
 }

@@ -1,15 +1,18 @@
-//! What the pipeline tells the outside: a round's end, and every problem a person must know of.
+//! What the pipeline tells the outside and itself: a round's end, every problem a person must know
+//! of, and that the crowd moved.
 //!
 //! Events are delivered at least once. Their `id` is derived from what happened, so whoever keeps
 //! ids tells a repeat; a bus that gives ids of its own leaves campaign and round for that. The JSON
 //! schema of each is in the project's `events/`.
+
+use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{CampaignName, RoundId, event_id};
-use crate::ports::{Clock as _, Notify as _, PortResult, World};
+use crate::ports::{Clock as _, Notify as _, PortError, PortResult, World};
 use crate::time::Timestamp;
 
 /// An event as it goes over the bus.
@@ -34,6 +37,8 @@ pub enum Detail {
     RoundAggregated(RoundAggregated),
     /// Something that a person must know of.
     Problem(Problem),
+    /// The crowd says that pools moved: `check-pools` need not wait for its tick.
+    CrowdMoved(CrowdMoved),
 }
 
 /// Every answer of a round is in.
@@ -108,7 +113,27 @@ pub struct Problem {
     pub message: String,
 }
 
+/// The crowd says that pools moved. A hint: what is so is asked of the crowd itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrowdMoved {
+    /// The crowd's ids of the pools.
+    pub pools: BTreeSet<String>,
+    /// What happened there, in the crowd's words, e.g. `POOL_CLOSED`.
+    pub kinds: BTreeSet<String>,
+}
+
 impl Event {
+    /// The crowd says that pools moved. `occasions` are the ids of what it told.
+    #[must_use]
+    pub fn crowd_moved(detail: CrowdMoved, occasions: &[&str], now: Timestamp) -> Self {
+        let occasion = occasions.join(" ");
+        Self {
+            id: event_id(&["CrowdMoved", &occasion]),
+            time: now.to_string(),
+            detail: Detail::CrowdMoved(detail),
+        }
+    }
+
     /// Every answer of `round` is in.
     #[must_use]
     pub fn pool_closed(round: &RoundId, now: Timestamp) -> Self {
@@ -153,6 +178,37 @@ impl Event {
 pub async fn tell<W: World>(world: &W, problem: Problem, occasion: &str) -> PortResult<()> {
     let event = Event::problem(problem, occasion, world.clock().now());
     world.notify().notify(&event).await
+}
+
+/// Tells a person, once a day, that a campaign's work does not go on because of the crowd or the
+/// cloud. It goes on by itself when the cause is gone.
+///
+/// # Errors
+/// If the event cannot be delivered.
+pub async fn tell_stuck<W: World>(
+    world: &W,
+    campaign: &CampaignName,
+    round: Option<u32>,
+    error: &PortError,
+) -> PortResult<()> {
+    let (cause, hint) = match error {
+        PortError::Unavailable(_) => ("unavailable", "it is tried again every few minutes"),
+        PortError::Blocked { .. } => ("blocked", "it waits until the quota renews"),
+        PortError::Refused(_) => (
+            "refused",
+            "mend the cause (the token, its rights, the campaign); it is tried again every few minutes",
+        ),
+    };
+    let problem = Problem {
+        kind: ProblemKind::Stuck,
+        campaign: campaign.to_string(),
+        round,
+        key: None,
+        message: format!("work does not go on: {error}; nothing is lost, {hint}"),
+    };
+    let now = world.clock().now().to_string();
+    let day = now.split_once('T').map_or(now.as_str(), |(day, _)| day);
+    tell(world, problem, &format!("{cause}/{day}")).await
 }
 
 #[cfg(test)]

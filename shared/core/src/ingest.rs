@@ -550,6 +550,8 @@ async fn admit_into<W: World>(
         admitted = ledger.park(&admission).await?;
     }
     if let Admitted::Done { images } = admitted {
+        let new = admission.batch.as_ref().map_or(0, |it| it.members.len());
+        tracing::info!(round = %round.id, aliases = admission.aliases.len(), metric.images = new, "images taken in");
         if let Some(batch) = admission.batch.filter(|_| admission.claim_content) {
             ledger.put_images(&batch.members).await?;
         }
@@ -806,6 +808,12 @@ async fn reject<W: World>(world: &W, who: &Rejected, reason: &str) -> PortResult
 
 async fn write_rejection<W: World>(world: &W, who: &Rejected, reason: &str) -> PortResult<()> {
     let (_, record) = who.record();
+    tracing::info!(
+        record,
+        reason,
+        metric.rejected = 1,
+        "an upload cannot become a task"
+    );
     let body = serde_json::json!({
         "key": who.key,
         "version": who.version,

@@ -14,6 +14,7 @@
 use std::time::Duration;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 
 use crate::budget;
 use crate::dispatch;
@@ -42,10 +43,9 @@ pub async fn check_pools<W: World>(world: &W) -> PortResult<()> {
     for id in world.ledger().unfinished_rounds().await? {
         if let Err(error) = check_round(world, &id).await {
             tracing::warn!(round = %id, %error, "round not checked; the next tick tries again");
-            if let PortError::Refused(reason) = &error {
-                // What was refused is refused again until a person changes something.
-                let message = format!("round {id} does not go on: {reason}");
-                problem(world, &id, ProblemKind::Stuck, reason, message).await?;
+            // What was refused is refused again until a person changes something.
+            if !matches!(error, PortError::Unavailable(_)) {
+                event::tell_stuck(world, &id.campaign, Some(id.number), &error).await?;
             }
             failure.get_or_insert(error);
         }
@@ -287,6 +287,8 @@ async fn close_if_done<W: World>(world: &W, round: &Round) -> PortResult<()> {
 async fn finish<W: World>(world: &W, round: &Round, close: &Close) -> PortResult<()> {
     match world.ledger().close_round(&round.id, close).await? {
         Write::Done => {
+            let cost = close.spent.to_f64().unwrap_or_default();
+            tracing::info!(round = %round.id, reason = close.reason, metric.rounds_closed = 1, metric.cost_dollars = cost, "round closed");
             world
                 .notify()
                 .notify(&Event::pool_closed(&round.id, close.at))
