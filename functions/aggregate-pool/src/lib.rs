@@ -90,7 +90,10 @@ where
     };
     let attempt = AssertUnwindSafe(aggregate(round.clone())).catch_unwind();
     match attempt.await {
-        Ok(Ok(Outcome::Aggregated(_))) => tracing::info!(%round, "aggregated"),
+        Ok(Ok(Outcome::Aggregated(manifest))) => {
+            let counts = &manifest.counts;
+            tracing::info!(%round, labelled = counts.labelled, metric.answers = counts.answers, "aggregated");
+        }
         Ok(Ok(Outcome::NothingToDo)) => tracing::info!(%round, "nothing to do"),
         Ok(Err(error)) => return Err(Failure::Round(round, error)),
         Err(_) => return Err(Failure::Panicked(round)),
