@@ -29,6 +29,7 @@ pub mod ports;
 pub mod reconcile;
 pub mod rounds;
 pub mod rows;
+pub mod serve;
 pub mod setup;
 pub mod state;
 pub mod time;

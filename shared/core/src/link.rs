@@ -7,9 +7,13 @@
 //! The signature is HMAC-SHA256 over a version tag, campaign, image id, expiry and key id, each on
 //! a line. The name is for people and is not signed; what is served depends only on the image id.
 //! Keys rotate: links are signed with the newest key, and verify with any that is kept.
+//!
+//! Every link lives for [`VALIDITY`], so its expiry also tells when it was signed, and a campaign
+//! can end all links that were signed before an instant (`links_since` in its `campaign.toml`).
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -18,6 +22,10 @@ use sha2::Sha256;
 use crate::campaign::hex;
 use crate::ids::{CampaignName, ImageId};
 use crate::time::Timestamp;
+
+/// How long a link opens its image. A change makes links that are out look older or newer than
+/// they are to `links_since`, by as much.
+pub const VALIDITY: Duration = Duration::from_secs(90 * 86_400);
 
 /// What stays readable in a path segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -55,12 +63,78 @@ pub enum LinkError {
     Expired,
 }
 
+/// A link's parts as they came. Only [`LinkSigner::verify`] says whether to believe them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The campaign that it names.
+    pub campaign: CampaignName,
+    /// The image that it names.
+    pub image: ImageId,
+    /// Until when, in seconds since 1970.
+    pub expires: i64,
+    key: String,
+    signature: String,
+}
+
+impl fmt::Debug for Link {
+    /// Never shows what opens an image.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("campaign", &self.campaign)
+            .field("image", &self.image)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Takes a link's path and query apart; none if it is not one.
+    #[must_use]
+    pub fn read(path: &str, query: &str) -> Option<Self> {
+        let mut parts = path.strip_prefix("/images/")?.splitn(3, '/');
+        let (campaign, image, _name) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self {
+            campaign: campaign.parse().ok()?,
+            image: image.parse().ok()?,
+            expires: value(query, "expires")?.parse().ok()?,
+            key: value(query, "key")?.to_owned(),
+            signature: value(query, "signature")?.to_owned(),
+        })
+    }
+
+    /// When it was signed, in seconds since 1970.
+    #[must_use]
+    pub fn signed(&self) -> i64 {
+        let validity = i64::try_from(VALIDITY.as_secs()).unwrap_or(i64::MAX);
+        self.expires.saturating_sub(validity)
+    }
+}
+
+/// The value of a query's only `name`. Nothing in it is encoded: see [`LinkSigner::new`].
+fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value);
+    values.next().filter(|_| values.next().is_none())
+}
+
 impl LinkSigner {
     /// A signer for links under `base` (no `/` at its end). The key with the greatest id signs.
     ///
     /// # Errors
-    /// If there is no key, or one is shorter than 32 bytes.
+    /// If there is no key, one is shorter than 32 bytes, or the id of one does not go into a link
+    /// as it is (letters, digits, `-` and `_` do).
     pub fn new(base: &str, keys: BTreeMap<String, Vec<u8>>) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if let Some(id) = keys
+            .keys()
+            .find(|id| id.is_empty() || !id.chars().all(plain))
+        {
+            return Err(format!(
+                "{id:?} cannot be the id of a link key: use letters, digits, '-' and '_'"
+            ));
+        }
         if keys.values().any(|key| key.len() < 32) {
             return Err("a link key must have at least 32 bytes".to_owned());
         }
@@ -99,27 +173,19 @@ impl LinkSigner {
         )
     }
 
-    /// Checks a link's parts; compares in constant time.
+    /// Checks a link; compares in constant time.
     ///
     /// # Errors
     /// [`LinkError::Invalid`] before [`LinkError::Expired`]: only who holds a once valid link
     /// learns that it expired.
-    pub fn verify(
-        &self,
-        campaign: &CampaignName,
-        image: ImageId,
-        expires: i64,
-        key: &str,
-        signature: &str,
-        now: Timestamp,
-    ) -> Result<(), LinkError> {
+    pub fn verify(&self, link: &Link, now: Timestamp) -> Result<(), LinkError> {
         let mac = self
-            .mac(key, campaign, image, expires)
+            .mac(&link.key, &link.campaign, link.image, link.expires)
             .ok_or(LinkError::Invalid)?;
-        let signature = unhex(signature).ok_or(LinkError::Invalid)?;
+        let signature = unhex(&link.signature).ok_or(LinkError::Invalid)?;
         mac.verify_slice(&signature)
             .map_err(|_| LinkError::Invalid)?;
-        if now.seconds() >= expires {
+        if now.seconds() >= link.expires {
             Err(LinkError::Expired)
         } else {
             Ok(())
@@ -173,16 +239,14 @@ mod tests {
         LinkSigner::new("http://127.0.0.1:1/", keys).unwrap()
     }
 
-    fn parts(link: &str) -> (i64, String, String) {
-        let query = link.split_once('?').unwrap().1;
-        let mut values = query
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap().1.to_owned());
-        (
-            values.next().unwrap().parse().unwrap(),
-            values.next().unwrap(),
-            values.next().unwrap(),
-        )
+    fn read(link: &str) -> Option<Link> {
+        let (path, query) = link.strip_prefix("http://127.0.0.1:1")?.split_once('?')?;
+        Link::read(path, query)
+    }
+
+    fn verify(signer: &LinkSigner, link: &str, now: i64) -> Result<(), LinkError> {
+        let link = read(link).ok_or(LinkError::Invalid)?;
+        signer.verify(&link, Timestamp(now))
     }
 
     #[test]
@@ -201,32 +265,34 @@ mod tests {
             )),
             "{link}"
         );
-        let (expires, key, signature) = parts(&link);
-        let verify = |image, expires, key: &str, signature: &str, now| {
-            signer.verify(&campaign, image, expires, key, signature, Timestamp(now))
-        };
-        assert_eq!(verify(image, expires, &key, &signature, 9_999), Ok(()));
-        assert_eq!(
-            verify(image, expires, &key, &signature, 10_000),
-            Err(LinkError::Expired)
-        );
-        assert_eq!(
-            verify(image, expires + 1, &key, &signature, 0),
-            Err(LinkError::Invalid)
-        );
-        assert_eq!(
-            verify(ImageId(Uuid::from_u128(8)), expires, &key, &signature, 0),
-            Err(LinkError::Invalid)
-        );
-        assert_eq!(
-            verify(image, expires, "b", &signature, 0),
-            Err(LinkError::Invalid)
-        );
-        for bad in ["", "zz", "é", &signature[2..]] {
-            assert_eq!(
-                verify(image, expires, &key, bad, 0),
-                Err(LinkError::Invalid)
-            );
+        assert_eq!(verify(&signer, &link, 9_999), Ok(()));
+        assert_eq!(verify(&signer, &link, 10_000), Err(LinkError::Expired));
+        // The name in it is for people; what others append is not ours.
+        let renamed = format!("{}&utm=1", link.replace("%C3%BC%25.jpg", "a/../b"));
+        assert_eq!(verify(&signer, &renamed, 0), Ok(()));
+        let other = ImageId(Uuid::from_u128(8)).to_string();
+        let (path, query) = link.split_once('?').unwrap();
+        for bad in [
+            path.to_owned(),
+            format!("{path}?"),
+            link.replace("expires=10", "expires=11"),
+            link.replace("expires=10", "expires=x"),
+            link.replace("expires=10", "expires=99999999999999999999"),
+            format!("{link}&expires=10"),
+            link.replace("key=a", "key=b"),
+            link.replace("key=a", "key="),
+            link.replace("signature=", "signature=00"),
+            link.replace("signature=", "signature=é"),
+            link.replace("signature=", "signature=z"),
+            link[..link.len() - 2].to_owned(),
+            link[..link.len() - 1].to_owned(),
+            link.replace(&image.to_string(), &other),
+            link.replace("/cells/", "/birds/"),
+            link.replace("/cells/", "/CELLS/"),
+            link.replace("/images/", "/image/"),
+            format!("http://127.0.0.1:1/images/cells/{image}?{query}"),
+        ] {
+            assert_eq!(verify(&signer, &bad, 0), Err(LinkError::Invalid), "{bad}");
         }
     }
 
@@ -234,21 +300,29 @@ mod tests {
     fn old_keys_verify_while_they_are_kept() {
         let (campaign, image) = ("cells".parse().unwrap(), ImageId(Uuid::from_u128(7)));
         let link = signer(&["k1"]).link(&campaign, image, "x", Timestamp(10_000));
-        let (expires, key, signature) = parts(&link);
         let rotated = signer(&["k1", "k2"]);
-        assert_eq!(
-            rotated.verify(&campaign, image, expires, &key, &signature, Timestamp(0)),
-            Ok(())
-        );
-        assert!(
-            rotated
-                .link(&campaign, image, "x", Timestamp(1))
-                .contains("key=k2")
-        );
-        assert_eq!(
-            signer(&["k2"]).verify(&campaign, image, expires, &key, &signature, Timestamp(0)),
-            Err(LinkError::Invalid)
-        );
+        assert_eq!(verify(&rotated, &link, 0), Ok(()));
+        let newer = rotated.link(&campaign, image, "x", Timestamp(1));
+        assert!(newer.contains("key=k2"));
+        let forgotten = verify(&signer(&["k2"]), &link, 0);
+        assert_eq!(forgotten, Err(LinkError::Invalid));
+    }
+
+    #[test]
+    fn a_link_tells_when_it_was_signed() {
+        let (campaign, image) = ("cells".parse().unwrap(), ImageId(Uuid::from_u128(7)));
+        let signed = Timestamp(1_767_268_800_900);
+        let link = signer(&["k1"]).link(&campaign, image, "x", signed.plus(VALIDITY));
+        assert_eq!(read(&link).unwrap().signed(), 1_767_268_800);
+    }
+
+    #[test]
+    fn a_key_that_would_not_go_into_a_link_is_refused() {
+        for (id, length) in [("", 32), ("a&b", 32), ("é", 32), ("k1", 31)] {
+            let keys = BTreeMap::from([(id.to_owned(), vec![0; length])]);
+            assert!(LinkSigner::new("http://x", keys).is_err(), "{id} {length}");
+        }
+        assert!(LinkSigner::new("http://x", BTreeMap::new()).is_err());
     }
 
     #[test]

@@ -1,9 +1,4 @@
-//! Images for workers: what a signed link opens.
-//!
-//! A link names an image of the ledger and carries a signature and an expiry; see
-//! [`quorate_core::link`]. What is served is the version that was admitted, whatever has become of
-//! the file since. The bytes were uploaded by strangers: they are shown as one of four image types
-//! or not at all, never as something that a browser would run.
+//! Images for workers: [`quorate_core::serve`] over HTTP, with the bytes themselves.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -11,16 +6,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
-use quorate_core::ids::{CampaignName, ImageId};
-use quorate_core::link::{LinkError, LinkSigner};
-use quorate_core::ports::{Clock, Ledger, PortError};
-use serde::Deserialize;
+use quorate_core::link::LinkSigner;
+use quorate_core::ports::{Clock, Ledger};
+use quorate_core::serve::{self, Denied, Shown};
 
 use crate::objects::Folder;
 
@@ -35,29 +28,10 @@ struct Images<L, C> {
     clock: Arc<C>,
 }
 
-#[derive(Deserialize)]
-struct Signature {
-    expires: i64,
-    key: String,
-    signature: String,
-}
-
-/// Why an image is not served.
-#[derive(Debug)]
-enum Denied {
-    Invalid,
-    Expired,
-    Unknown,
-    Gone,
-    Failed(String),
-}
-
 /// The route `/images/{campaign}/{image}/{name}?expires=…&key=…&signature=…`. `uploads` must be a
 /// folder that keeps versions.
 ///
-/// Answers: 200 with the image; 403 for a link that is not valid; 410 for one that has expired, or
-/// whose image is gone from the uploads; 404 for an image that the ledger does not know; 503 if the
-/// ledger or the folder cannot be read.
+/// Answers: 200 with the image, else what [`Denied::answer`] says.
 pub fn routes<L, C>(ledger: Arc<L>, uploads: Folder, links: LinkSigner, clock: Arc<C>) -> Router
 where
     L: Ledger + 'static,
@@ -74,90 +48,52 @@ where
         .with_state(Arc::new(images))
 }
 
+/// A refusal on its way out.
+struct Refusal(Denied);
+
 async fn serve<L: Ledger, C: Clock>(
     State(images): State<Arc<Images<L, C>>>,
-    path: Result<Path<(String, String, String)>, PathRejection>,
-    query: Result<Query<Signature>, QueryRejection>,
-) -> Result<Response, Denied> {
-    let (Path((campaign, image, _name)), Query(signature)) =
-        path.ok().zip(query.ok()).ok_or(Denied::Invalid)?;
-    let campaign: CampaignName = campaign.parse().map_err(|_| Denied::Invalid)?;
-    let id: ImageId = image.parse().map_err(|_| Denied::Invalid)?;
-    images.links.verify(
-        &campaign,
-        id,
-        signature.expires,
-        &signature.key,
-        &signature.signature,
-        images.clock.now(),
-    )?;
-    let image = images.ledger.image(id).await?;
-    let image = image
-        .filter(|image| image.campaign == campaign && image.row.is_none())
-        .ok_or(Denied::Unknown)?;
-    let file = images.uploads.open(&image.key, &image.version).await?;
-    let file = file.ok_or(Denied::Gone)?;
-    Ok(show(file, &image.media_type)?)
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let now = images.clock.now();
+    let query = uri.query().unwrap_or_default();
+    let image = serve::open(&*images.ledger, &images.links, now, uri.path(), query).await?;
+    let file = images.uploads.open(&image.key, &image.version).await;
+    let file = file.map_err(Denied::from)?.ok_or(Denied::Gone)?;
+    Ok(show(file, Shown::of(&image))?)
 }
 
-impl From<LinkError> for Denied {
-    fn from(error: LinkError) -> Self {
-        match error {
-            LinkError::Invalid => Self::Invalid,
-            LinkError::Expired => Self::Expired,
-        }
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self(denied)
     }
 }
 
-impl From<PortError> for Denied {
-    fn from(error: PortError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<io::Error> for Denied {
+impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        Self::Failed(error.to_string())
+        Self(Denied::Failed(error.to_string()))
     }
 }
 
-impl IntoResponse for Denied {
+impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let (status, message) = match self {
-            Self::Invalid => (StatusCode::FORBIDDEN, "This link is not valid.\n"),
-            Self::Expired => (StatusCode::GONE, "This link has expired.\n"),
-            Self::Unknown => (StatusCode::NOT_FOUND, "There is no such image.\n"),
-            Self::Gone => (StatusCode::GONE, "This image is gone.\n"),
-            Self::Failed(error) => {
-                tracing::error!(%error, "an image cannot be served");
-                let message = "The image cannot be read now. Try again later.\n";
-                (StatusCode::SERVICE_UNAVAILABLE, message)
-            }
-        };
+        let (status, message) = self.0.answer();
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, [(header::CACHE_CONTROL, "no-store")], message).into_response()
     }
 }
 
-/// The media type to state and a file name that says nothing about the upload.
-fn shown_as(media_type: &str) -> (&'static str, &'static str) {
-    match media_type {
-        "image/jpeg" => ("image/jpeg", "inline; filename=\"image.jpg\""),
-        "image/png" => ("image/png", "inline; filename=\"image.png\""),
-        "image/gif" => ("image/gif", "inline; filename=\"image.gif\""),
-        "image/webp" => ("image/webp", "inline; filename=\"image.webp\""),
-        _ => ("application/octet-stream", "inline; filename=\"image.bin\""),
-    }
-}
-
-fn show(file: File, media_type: &str) -> io::Result<Response> {
+fn show(file: File, shown: Shown) -> io::Result<Response> {
     let length = HeaderValue::from(file.metadata()?.len());
-    let (media_type, disposition) = shown_as(media_type);
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(shown.media_type),
+        ),
         (header::CONTENT_LENGTH, length),
         (
             header::CONTENT_DISPOSITION,
-            HeaderValue::from_static(disposition),
+            HeaderValue::from_static(shown.disposition),
         ),
         (
             header::X_CONTENT_TYPE_OPTIONS,
@@ -189,9 +125,13 @@ mod tests {
     use std::io::Write as _;
     use std::net::{SocketAddr, TcpStream};
 
+    use quorate_core::campaign;
+    use quorate_core::ids::{CampaignName, ImageId};
+    use quorate_core::link;
     use quorate_core::ports::Objects as _;
-    use quorate_core::state::{Content, Image, Kind};
+    use quorate_core::state::{CampaignItem, Content, Image, Kind};
     use quorate_core::time::Timestamp;
+    use rust_decimal::Decimal;
 
     use super::*;
     use crate::ledger::SqliteLedger;
@@ -252,6 +192,7 @@ mod tests {
             image: image(&version, "image/png"),
             bytes,
         };
+        server.define(1, "").await;
         server.image = server.ledger.add_control(&server.image).await.unwrap();
         server
     }
@@ -279,6 +220,22 @@ mod tests {
     }
 
     impl Server {
+        /// Saves the campaign with `more` in its file.
+        async fn define(&self, revision: u64, more: &str) {
+            let text = format!("{more}\n{}", campaign::TEMPLATE);
+            let texts = [Some(text.as_str()), None, None, None];
+            let item = CampaignItem {
+                name: cells(),
+                campaign: campaign::of_files(texts, Decimal::ZERO).unwrap(),
+                revision,
+                setups: BTreeMap::new(),
+                lease: None,
+                round: 0,
+                committed: Decimal::ZERO,
+            };
+            self.ledger.save_campaign(&item).await.unwrap();
+        }
+
         /// The path and query of a link to an image for a minute from now on.
         fn link(&self, image: ImageId) -> String {
             let expires = Timestamp(NOW.0 + 60_000);
@@ -389,6 +346,25 @@ mod tests {
         let expires = Timestamp(NOW.0 + 60_000);
         let link = server.links.link(&birds, server.image.id, KEY, expires);
         assert_eq!(server.get(&server.path(&link)).await.status, 404);
+    }
+
+    #[tokio::test]
+    async fn a_campaign_ends_the_links_that_were_signed_before_an_instant() {
+        let server = server().await;
+        let signed = |signed: Timestamp| {
+            let expires = signed.plus(link::VALIDITY);
+            server.path(&server.links.link(&cells(), server.image.id, KEY, expires))
+        };
+        let (before, since) = (signed(Timestamp(NOW.0 - 1000)), signed(NOW));
+        assert_eq!(server.get(&before).await.status, 200);
+        // NOW.
+        server.define(2, "links_since = 2026-01-01T12:00:00Z").await;
+        let ended = server.get(&before).await;
+        assert_eq!(
+            (ended.status, ended.body.as_slice()),
+            (410, &b"This link has expired.\n"[..])
+        );
+        assert_eq!(server.get(&since).await.status, 200);
     }
 
     #[tokio::test]

@@ -93,7 +93,7 @@ impl Notify for LocalNotify {
                 .bus
                 .send(event.clone())
                 .map_err(|_| unavailable(&"nobody works on closed pools any more")),
-            Detail::RoundAggregated(_) | Detail::Problem(_) => Ok(()),
+            Detail::RoundAggregated(_) | Detail::Problem(_) | Detail::CrowdMoved(_) => Ok(()),
         }
     }
 }
@@ -101,7 +101,7 @@ impl Notify for LocalNotify {
 /// Logs what a person wants to know.
 fn tell(event: &Event) {
     match &event.detail {
-        Detail::PoolClosed(_) => {}
+        Detail::PoolClosed(_) | Detail::CrowdMoved(_) => {}
         Detail::RoundAggregated(round) => tracing::info!("{}", in_words(round)),
         Detail::Problem(problem) => {
             let (campaign, message) = (&problem.campaign, &problem.message);

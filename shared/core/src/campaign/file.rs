@@ -8,12 +8,14 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::{self, Visitor};
 use toml::Spanned;
+use toml::value::Datetime;
 
 use super::{
     Aggregation, Campaign, CampaignError, Dedupe, Exam, Golden, ImageLimits, Problem, Quality,
     RoundRules, TolokaFiles, Training,
 };
 use crate::budget;
+use crate::time::Timestamp;
 
 /// A commented `campaign.toml` to begin with.
 pub const TEMPLATE: &str = include_str!("template.toml");
@@ -53,6 +55,7 @@ struct File {
     #[serde(default)]
     aggregation: Aggregation,
     images: Option<Spanned<ImageLimits>>,
+    links_since: Option<Spanned<Datetime>>,
 }
 
 /// Dollars, written as a number or as text.
@@ -357,8 +360,22 @@ fn fill_work(campaign: &mut Campaign, file: &File, checker: &mut Checker<'_>, ha
         .iter()
         .map(|language| language.get_ref().clone())
         .collect();
+    if let Some(since) = &file.links_since {
+        campaign.links_since = instant(*since.get_ref());
+        checker.check(
+            campaign.links_since.is_some(),
+            since.span(),
+            "`links_since` is an instant with its zone, e.g. 2026-01-05T10:30:00Z",
+        );
+    }
     campaign.dedupe = file.dedupe;
     campaign.aggregation = file.aggregation;
+}
+
+/// A TOML date-time as an instant; none without a zone.
+fn instant(written: Datetime) -> Option<Timestamp> {
+    let instant: jiff::Timestamp = written.to_string().parse().ok()?;
+    Some(instant.into())
 }
 
 fn fill_rules(campaign: &mut Campaign, file: &File, checker: &mut Checker<'_>) {
@@ -475,6 +492,7 @@ impl Campaign {
             round: RoundRules::default(),
             aggregation: Aggregation::default(),
             images: ImageLimits::default(),
+            links_since: None,
             toloka: None,
         }
     }
@@ -552,6 +570,25 @@ mod tests {
         let message = errors("labels = [\"cat\"]\noverlap = 0\n[hints]\nkat = \"x\"\n");
         assert_eq!(message.lines().count(), 4, "{message}");
         assert!(message.contains("did you mean \"cat\"?"), "{message}");
+    }
+
+    #[test]
+    fn links_end_at_an_instant_and_not_at_a_day() {
+        let since = |value: &str| {
+            parse(
+                Some(&format!("{GOOD}links_since = {value}\n")),
+                None,
+                Decimal::ZERO,
+            )
+        };
+        let campaign = since("2026-01-01T01:00:00.5+01:00").unwrap();
+        assert_eq!(campaign.links_since, Some(Timestamp(1_767_225_600_500)));
+        for bad in ["2026-01-01", "2026-01-01T00:00:00", "00:00:00"] {
+            let message = since(bad).unwrap_err().to_string();
+            let expected = "campaign.toml:5:15: `links_since` is an instant with its zone";
+            assert!(message.starts_with(expected), "{message}");
+        }
+        assert!(errors(&format!("{GOOD}links_since = 7\n")).starts_with("campaign.toml:5:15: "));
     }
 
     #[test]

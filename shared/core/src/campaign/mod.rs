@@ -17,6 +17,8 @@ pub use file::TEMPLATE;
 pub(crate) use file::nearest;
 pub use toloka::TolokaFiles;
 
+use crate::time::Timestamp;
+
 /// The files that define a campaign, by name in its folder.
 pub const FILES: [&str; 4] = ["campaign.toml", "project.json", "pool.json", "exam.json"];
 
@@ -67,6 +69,9 @@ pub struct Campaign {
     pub aggregation: Aggregation,
     /// What an image may be.
     pub images: ImageLimits,
+    /// Links to images that were signed before this instant do not open them any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links_since: Option<Timestamp>,
     /// The Toloka files that the project, pools and training are made of, if there are any.
     pub toloka: Option<TolokaFiles>,
 }

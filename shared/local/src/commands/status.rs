@@ -323,7 +323,7 @@ fn problem(line: &str) -> Option<Told> {
             time: event.time,
             problem,
         }),
-        Detail::PoolClosed(_) | Detail::RoundAggregated(_) => None,
+        Detail::PoolClosed(_) | Detail::RoundAggregated(_) | Detail::CrowdMoved(_) => None,
     }
 }
 
