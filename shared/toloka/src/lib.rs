@@ -9,6 +9,7 @@
 //! * [`types`] are the wire types, lossless in both directions; a server can use them too.
 //! * [`template`] builds the pages that workers see, [`types::Filter`] has builders for the audience,
 //!   [`limits`] lists the platform's limits.
+//! * [`webhook`] tells the platform's deliveries from forged ones.
 //!
 //! ```no_run
 //! use futures_util::TryStreamExt as _;
@@ -37,5 +38,6 @@ pub mod template;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod types;
+pub mod webhook;
 
 pub use self::{client::*, error::*, retry::RetryPolicy, secret::Secret};

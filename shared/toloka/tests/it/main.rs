@@ -14,4 +14,5 @@ mod failures;
 mod page;
 mod server;
 mod stream;
+mod webhook;
 mod wire;
