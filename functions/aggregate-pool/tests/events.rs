@@ -16,10 +16,12 @@ use serde_json::{Map, Value, json};
 const POOL_CLOSED: &str = include_str!("../../../events/pool-closed.json");
 const ROUND_AGGREGATED: &str = include_str!("../../../events/round-aggregated.json");
 const PROBLEM: &str = include_str!("../../../events/problem.json");
+const CROWD_MOVED: &str = include_str!("../../../events/crowd-moved.json");
 const POOL_CLOSED_SCHEMA: &str = include_str!("../../../events/schemas/pool-closed.schema.json");
 const ROUND_AGGREGATED_SCHEMA: &str =
     include_str!("../../../events/schemas/round-aggregated.schema.json");
 const PROBLEM_SCHEMA: &str = include_str!("../../../events/schemas/problem.schema.json");
+const CROWD_MOVED_SCHEMA: &str = include_str!("../../../events/schemas/crowd-moved.schema.json");
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -171,6 +173,7 @@ fn the_fixtures_keep_their_schemas() {
     assert_valid(POOL_CLOSED_SCHEMA, &json(POOL_CLOSED));
     assert_valid(ROUND_AGGREGATED_SCHEMA, &json(ROUND_AGGREGATED));
     assert_valid(PROBLEM_SCHEMA, &json(PROBLEM));
+    assert_valid(CROWD_MOVED_SCHEMA, &json(CROWD_MOVED));
 }
 
 #[test]
@@ -229,7 +232,12 @@ fn every_field_of_a_schema_is_explained() {
             explained(&format!("{at}/{name}"), schema);
         }
     }
-    for schema in [POOL_CLOSED_SCHEMA, ROUND_AGGREGATED_SCHEMA, PROBLEM_SCHEMA] {
+    for schema in [
+        POOL_CLOSED_SCHEMA,
+        ROUND_AGGREGATED_SCHEMA,
+        PROBLEM_SCHEMA,
+        CROWD_MOVED_SCHEMA,
+    ] {
         explained("", &json(schema));
     }
 }
