@@ -150,6 +150,15 @@ impl LinkSigner {
         })
     }
 
+    /// Verifies links that `other` made, too; signs as before. A key of both is this one's.
+    #[must_use]
+    pub fn also_verifying(mut self, other: Self) -> Self {
+        for (id, key) in other.keys {
+            self.keys.entry(id).or_insert(key);
+        }
+        self
+    }
+
     /// The link to `image`, valid until `expires`. `key` is the object's key: its last segment
     /// ends the path.
     #[must_use]
@@ -323,6 +332,18 @@ mod tests {
             assert!(LinkSigner::new("http://x", keys).is_err(), "{id} {length}");
         }
         assert!(LinkSigner::new("http://x", BTreeMap::new()).is_err());
+    }
+
+    #[test]
+    fn what_another_signer_made_can_be_verified_without_signing_like_it() {
+        let (campaign, image) = ("cells".parse().unwrap(), ImageId(Uuid::from_u128(7)));
+        // The other's id is the greater one, and still does not sign.
+        let (old, new) = (signer(&["k9"]), signer(&["k10"]));
+        let both = new.also_verifying(old.clone());
+        let link = old.link(&campaign, image, "x", Timestamp(10_000));
+        assert_eq!(verify(&both, &link, 0), Ok(()));
+        let mine = both.link(&campaign, image, "x", Timestamp(10_000));
+        assert!(mine.contains("key=k10&"), "{mine}");
     }
 
     #[test]

@@ -1,0 +1,232 @@
+//! Secrets in Secrets Manager, read when they are needed and kept for some minutes.
+//!
+//! A secret is rotated by putting a new value into it: AWS labels that `AWSCURRENT` and the one
+//! before `AWSPREVIOUS`. Both count while the change makes its way, so that nothing stops working:
+//!
+//! | secret | content | during a rotation |
+//! |---|---|---|
+//! | Toloka | the API key as plain text | a refused key is read again; the one before is tried too |
+//! | links | a JSON object of key id → text of at least 32 bytes, as `{"k1": "…"}` | the greatest id of the current version signs; the keys of the one before still verify |
+//! | webhook | plain text | what either of both signed is taken |
+//!
+//! A secret that nobody has set holds [`REPLACE_ME`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use quorate_core::link::LinkSigner;
+use quorate_core::ports::{PortError, PortResult};
+use quorate_toloka::Secret;
+use tokio::time::Instant;
+
+use crate::config::Links;
+use crate::error;
+
+/// What a secret holds that is created before its content is known.
+pub const REPLACE_ME: &str = "REPLACE_ME";
+
+/// How long a value is taken for the current one without asking.
+const KEPT: Duration = Duration::from_secs(300);
+
+/// A version of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Stage {
+    Current,
+    Previous,
+}
+
+impl Stage {
+    /// AWS's label.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Current => "AWSCURRENT",
+            Self::Previous => "AWSPREVIOUS",
+        }
+    }
+}
+
+/// A value (none: there is no such version), and when it was read.
+type Kept = (Instant, Option<Secret>);
+
+/// Reads secrets. Cheap to clone; clones share what they have read.
+#[derive(Clone)]
+pub struct Secrets {
+    client: Client,
+    kept: Arc<Mutex<HashMap<(String, Stage), Kept>>>,
+}
+
+impl fmt::Debug for Secrets {
+    /// Never shows a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    /// Reads through `client`.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            kept: Arc::default(),
+        }
+    }
+
+    /// The current value of the secret `arn`, as it was within the last five minutes.
+    ///
+    /// # Errors
+    /// `Refused` if there is none, it is not set yet, or may not be read.
+    pub async fn current(&self, arn: &str) -> PortResult<Secret> {
+        let value = self.kept(arn, Stage::Current).await?;
+        set(arn, value)
+    }
+
+    /// The current value of the secret `arn` as it is now.
+    ///
+    /// # Errors
+    /// As [`Secrets::current`].
+    pub async fn refresh(&self, arn: &str) -> PortResult<Secret> {
+        let value = self.read(arn, Stage::Current).await?;
+        set(arn, value)
+    }
+
+    /// The value before the current one, as it was within the last five minutes; none if there is
+    /// none or it was never set.
+    ///
+    /// # Errors
+    /// `Refused` if it may not be read.
+    pub async fn previous(&self, arn: &str) -> PortResult<Option<Secret>> {
+        let value = self.kept(arn, Stage::Previous).await?;
+        Ok(value.filter(is_set))
+    }
+
+    /// Another API key than the `refused` one: the current one if it has changed, else the one
+    /// before it, which counts while a new one is not valid yet. What [the Toloka client] asks for.
+    ///
+    /// [the Toloka client]: quorate_toloka::ClientBuilder::renew_with
+    pub async fn other_than(&self, arn: &str, refused: &Secret) -> Option<Secret> {
+        let other = async {
+            let current = self.refresh(arn).await?;
+            if current != *refused {
+                return Ok(Some(current));
+            }
+            let previous = self.read(arn, Stage::Previous).await?;
+            Ok(previous.filter(|previous| is_set(previous) && previous != refused))
+        };
+        let other: PortResult<_> = other.await;
+        other.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the API key was refused, and there is no other");
+            None
+        })
+    }
+
+    /// What signs and verifies links.
+    ///
+    /// # Errors
+    /// `Refused` if the secret does not hold keys.
+    pub async fn links(&self, links: &Links) -> PortResult<LinkSigner> {
+        let arn = &links.secret;
+        let signer = |keys: &Secret| {
+            let keys = link_keys(keys)?;
+            LinkSigner::new(&links.url, keys)
+        };
+        let (current, previous) = tokio::try_join!(self.current(arn), self.previous(arn))?;
+        let current = signer(&current).map_err(|reason| wrong_keys(arn, &reason))?;
+        // What could not sign links when it was the current version has none to verify.
+        Ok(match previous.and_then(|keys| signer(&keys).ok()) {
+            Some(previous) => current.also_verifying(previous),
+            None => current,
+        })
+    }
+
+    /// The secrets that a webhook may be signed with: the current one, and the one before.
+    ///
+    /// # Errors
+    /// As [`Secrets::current`].
+    pub async fn webhook(&self, arn: &str) -> PortResult<Vec<Secret>> {
+        let (current, previous) = tokio::try_join!(self.current(arn), self.previous(arn))?;
+        Ok([current].into_iter().chain(previous).collect())
+    }
+
+    async fn kept(&self, arn: &str, stage: Stage) -> PortResult<Option<Secret>> {
+        let key = (arn.to_owned(), stage);
+        let kept = self.lock().get(&key).cloned();
+        match kept {
+            Some((read, value)) if read.elapsed() < KEPT => Ok(value),
+            _ => self.read(arn, stage).await,
+        }
+    }
+
+    /// Reads a version and keeps it.
+    async fn read(&self, arn: &str, stage: Stage) -> PortResult<Option<Secret>> {
+        let request = self.client.get_secret_value().secret_id(arn);
+        let value = match request.version_stage(stage.label()).send().await {
+            Ok(answer) => {
+                let text = answer.secret_string().ok_or_else(|| {
+                    PortError::Refused(format!("the secret {arn} is binary; it must be text"))
+                })?;
+                Some(Secret::new(text.trim()))
+            }
+            Err(error) if is_missing(&error) && stage == Stage::Previous => None,
+            Err(error) => return Err(explain(arn, &error)),
+        };
+        let kept = (Instant::now(), value.clone());
+        self.lock().insert((arn.to_owned(), stage), kept);
+        Ok(value)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, Stage), Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type ReadError = aws_sdk_secretsmanager::error::SdkError<
+    aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError,
+>;
+
+fn is_missing(error: &ReadError) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(|error| error.is_resource_not_found_exception())
+}
+
+fn explain(arn: &str, error: &ReadError) -> PortError {
+    if is_missing(error) {
+        return PortError::Refused(format!(
+            "there is no secret {arn} with a value: deploy the stack again, or correct the ARN"
+        ));
+    }
+    error::port_error(format_args!("cannot read the secret {arn}"), error)
+}
+
+fn is_set(secret: &Secret) -> bool {
+    !matches!(secret.expose(), "" | REPLACE_ME)
+}
+
+fn set(arn: &str, value: Option<Secret>) -> PortResult<Secret> {
+    value.filter(is_set).ok_or_else(|| {
+        PortError::Refused(format!(
+            "the secret {arn} is not set yet: put its text (for Toloka your API key) into a file \
+             and run `aws secretsmanager put-secret-value --secret-id {arn} --secret-string \
+             file://<file>`"
+        ))
+    })
+}
+
+/// The parser's own message is left out: it may quote what it found.
+fn link_keys(secret: &Secret) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    let keys: BTreeMap<String, String> =
+        serde_json::from_str(secret.expose()).map_err(|_| "it is not a JSON object of texts")?;
+    let keys = keys.into_iter().map(|(id, key)| (id, key.into_bytes()));
+    Ok(keys.collect())
+}
+
+fn wrong_keys(arn: &str, reason: &str) -> PortError {
+    PortError::Refused(format!(
+        "the secret {arn} does not hold keys of links: {reason}; expected a JSON object of key id \
+         to a text of at least 32 bytes, such as {{\"k1\": \"…\"}}"
+    ))
+}
