@@ -18,12 +18,12 @@ use quorate_core::ports::{
 };
 use quorate_core::state::{Kind, Outcome};
 use quorate_toloka::types::{
-    self, AnalyticsName, AnalyticsRequest, AssignmentStatus, KnownSolution, OperationLogItem, Task,
-    Values,
+    self, AnalyticsName, AnalyticsRequest, AssignmentStatus, EventType, KnownSolution,
+    OperationLogItem, Task, Values, WebhookSubscription,
 };
 use quorate_toloka::{
-    AssignmentQuery, Bounds, Client, CreateOptions, Error, PoolQuery, ProjectQuery, SkillQuery,
-    TaskQuery, UserRestrictionQuery, WaitPolicy, codes,
+    AssignmentQuery, Bounds, Client, CreateOptions, Error, PoolQuery, ProjectQuery, Secret,
+    SkillQuery, TaskQuery, UserRestrictionQuery, WaitPolicy, codes,
 };
 use rust_decimal::Decimal;
 
@@ -42,13 +42,73 @@ const RESTRICTIONS: u32 = 500;
 pub struct Requester {
     client: Client,
     fee: Decimal,
+    webhook: Option<Webhook>,
 }
+
+/// Where the platform tells what happens in pools, and the key that it signs with.
+#[derive(Clone, Debug)]
+struct Webhook {
+    url: String,
+    secret: Secret,
+}
+
+/// What a webhook is told of a pool: that it closed, and that its pages went out or came back.
+const TOLD: [EventType; 5] = [
+    EventType::PoolClosed,
+    EventType::AssignmentCreated,
+    EventType::AssignmentSubmitted,
+    EventType::AssignmentSkipped,
+    EventType::AssignmentExpired,
+];
 
 impl Requester {
     /// Works through `client`; the platform adds `fee` (a share, e.g. 0.2) to every reward.
     #[must_use]
     pub fn new(client: Client, fee: Decimal) -> Self {
-        Self { client, fee }
+        Self {
+            client,
+            fee,
+            webhook: None,
+        }
+    }
+
+    /// From now on asks the platform to tell `url` what happens in a pool, signed with `secret`,
+    /// whenever it opens one. Pools that are open already keep what they were told, and with it
+    /// the secret of then.
+    #[must_use]
+    pub fn with_webhook(mut self, url: impl Into<String>, secret: Secret) -> Self {
+        let url = url.into();
+        self.webhook = Some(Webhook { url, secret });
+        self
+    }
+
+    /// Subscribes the webhook to a pool, if there is one: again each time, which changes nothing.
+    /// A pool opens without it as well; then only a tick finds out what happens there.
+    async fn subscribe(&self, pool: &str) {
+        let Some(webhook) = &self.webhook else {
+            return;
+        };
+        let subscriptions = TOLD.map(|event_type| WebhookSubscription {
+            event_type,
+            webhook_url: webhook.url.clone(),
+            pool_id: pool.to_owned(),
+            secret_key: Some(webhook.secret.clone()),
+            ..WebhookSubscription::default()
+        });
+        let made = self
+            .client
+            .upsert_webhook_subscriptions(&subscriptions)
+            .await;
+        let refused = match made {
+            Ok(made) if made.validation_errors.is_empty() => return,
+            Ok(made) => {
+                let errors = made.validation_errors.into_values().flatten();
+                let errors = errors.map(|(field, error)| format!("{field}: {}", error.code));
+                errors.collect::<Vec<_>>().join(", ")
+            }
+            Err(error) => describe(&error),
+        };
+        tracing::warn!(pool, %refused, "the crowd will not tell what happens in a pool");
     }
 }
 
@@ -290,6 +350,7 @@ impl Crowd for Requester {
     }
 
     async fn open_pool(&self, pool: &str) -> PortResult<PoolOpened> {
+        self.subscribe(pool).await;
         match self.client.open_pool(pool).await {
             Ok(_) => Ok(PoolOpened::Opened),
             Err(error) => match error.code() {

@@ -4,6 +4,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{CloseReason, Time, Values, open_enum::open_enum};
+use crate::Secret;
+
+/// A secret on the wire; it has no serde traits of its own, so that none is written by accident.
+mod secret_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::Secret;
+
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Option<Secret>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(Secret::expose).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Secret>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.map(Secret::from))
+    }
+}
 
 /// A wish to be told about one kind of event in one pool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,8 +54,8 @@ pub struct WebhookSubscription {
     )]
     pub pool_id: String,
     /// The key that deliveries are signed with. Sent, never returned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret_key: Option<String>,
+    #[serde(default, with = "secret_text", skip_serializing_if = "Option::is_none")]
+    pub secret_key: Option<Secret>,
     /// Read-only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Time>,
