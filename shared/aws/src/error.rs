@@ -26,8 +26,9 @@ where
     let SdkError::ServiceError(refusal) = error else {
         let text = format!("{what}: {}", chain(error));
         return match error {
-            // Nothing was sent.
+            // It cannot be sent as it is.
             SdkError::ConstructionFailure(_) => PortError::Refused(text),
+            SdkError::DispatchFailure(failure) if failure.is_user() => PortError::Refused(text),
             _ => PortError::Unavailable(text),
         };
     };

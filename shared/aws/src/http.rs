@@ -25,18 +25,28 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// The client that a process builds once.
 ///
+/// # Errors
+/// One line: what cannot be set up.
+pub fn client() -> Result<reqwest::Client, String> {
+    builder()?
+        .read_timeout(READ_TIMEOUT)
+        .build()
+        .map_err(|error| format!("cannot set up HTTP: {error}"))
+}
+
+/// A client to be, without a limit for how long a request may take to be sent and answered.
+///
 /// Plain HTTP is for loopback only, so it never goes through a proxy; HTTPS goes through
 /// `HTTPS_PROXY` if that is set, except to what `NO_PROXY` names.
 ///
 /// # Errors
 /// One line: what cannot be set up.
-pub fn client() -> Result<reqwest::Client, String> {
+pub fn builder() -> Result<reqwest::ClientBuilder, String> {
     let tls =
         quorate_toloka::tls::config().map_err(|error| format!("cannot set up TLS: {error}"))?;
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true)
         // Neither API redirects on its own account; following would send a body to somebody else.
@@ -50,9 +60,7 @@ pub fn client() -> Result<reqwest::Client, String> {
             .map_err(|_| "HTTPS_PROXY: expected a URL such as http://proxy.example:3128")?;
         builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
     }
-    builder
-        .build()
-        .map_err(|error| format!("cannot set up HTTP: {error}"))
+    Ok(builder)
 }
 
 /// Lets the AWS SDK send its requests through a [`reqwest::Client`].
@@ -108,7 +116,15 @@ fn to_reqwest(request: HttpRequest) -> Result<reqwest::Request, ConnectorError> 
         .try_into_http1x()
         .map_err(|error| ConnectorError::user(error.into()))?
         .map(reqwest::Body::wrap);
-    request.try_into().map_err(sort)
+    let path = request.uri().path().to_owned();
+    let request: reqwest::Request = request.try_into().map_err(sort)?;
+    if request.url().path() != path {
+        // It would be another object, and the signature would not be right either.
+        return Err(ConnectorError::user(
+            format!("{path}: a path with `.` or `..` in it cannot be asked for").into(),
+        ));
+    }
+    Ok(request)
 }
 
 /// The body stays a stream: the SDK watches that it does not stall.
@@ -261,9 +277,10 @@ mod tests {
         let error = connector(None).call(request("GET", base, "")).await;
         assert!(error.unwrap_err().is_io());
 
-        let error = connector(None)
-            .call(request("GET", "/relative".to_owned(), ""))
-            .await;
-        assert!(error.unwrap_err().is_user());
+        for unsendable in ["/relative", "http://127.0.0.1:9/bucket/a/../b"] {
+            let request = request("GET", unsendable.to_owned(), "");
+            let error = connector(None).call(request).await;
+            assert!(error.unwrap_err().is_user(), "{unsendable}");
+        }
     }
 }

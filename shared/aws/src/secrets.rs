@@ -230,3 +230,183 @@ fn wrong_keys(arn: &str, reason: &str) -> PortError {
          to a text of at least 32 bytes, such as {{\"k1\": \"…\"}}"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use axum::Json;
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse as _, Response};
+    use axum::routing::post;
+    use quorate_core::ids::ImageId;
+    use quorate_core::link::Link;
+    use quorate_core::time::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::connect;
+
+    const ARN: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:quorate/s-Ab12Cd";
+
+    /// Secrets Manager with one secret: its versions by label, and how often it was read.
+    #[derive(Clone, Default)]
+    struct Vault {
+        versions: Arc<Mutex<BTreeMap<String, String>>>,
+        reads: Arc<AtomicU32>,
+    }
+
+    impl Vault {
+        fn new(current: &str, previous: Option<&str>) -> Self {
+            let vault = Self::default();
+            vault.put(current, previous);
+            vault
+        }
+
+        fn put(&self, current: &str, previous: Option<&str>) {
+            let mut versions = self.versions.lock().unwrap();
+            versions.insert("AWSCURRENT".to_owned(), current.to_owned());
+            if let Some(previous) = previous {
+                versions.insert("AWSPREVIOUS".to_owned(), previous.to_owned());
+            }
+        }
+
+        fn answer(&self, asked: &Value) -> Response {
+            assert_eq!(asked["SecretId"], ARN);
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            let stage = asked["VersionStage"].as_str().unwrap();
+            match self.versions.lock().unwrap().get(stage).map(String::as_str) {
+                Some("(binary)") => Json(json!({"SecretBinary": "AAEC"})).into_response(),
+                Some("(denied)") => failure("AccessDeniedException"),
+                Some(text) => Json(json!({"SecretString": text})).into_response(),
+                None => failure("ResourceNotFoundException"),
+            }
+        }
+
+        async fn secrets(&self) -> Secrets {
+            let vault = self.clone();
+            let answer = post(async move |asked: axum::body::Bytes| {
+                vault.answer(&serde_json::from_slice(&asked).unwrap())
+            });
+            let router = axum::Router::new().route("/", answer);
+            Secrets::new(connect(router).await.secretsmanager())
+        }
+    }
+
+    fn failure(kind: &str) -> Response {
+        let body = json!({"__type": kind, "Message": "no"});
+        (StatusCode::BAD_REQUEST, Json(body)).into_response()
+    }
+
+    fn texts(secrets: &[Secret]) -> Vec<&str> {
+        secrets.iter().map(Secret::expose).collect()
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_read_once_in_five_minutes_or_when_it_is_asked_for() {
+        let vault = Vault::new("one\n", None);
+        let secrets = vault.secrets().await;
+        for _ in 0..3 {
+            assert_eq!(secrets.current(ARN).await.unwrap().expose(), "one");
+        }
+        assert_eq!(vault.reads.load(Ordering::Relaxed), 1);
+        vault.put("two", Some("one"));
+        assert_eq!(secrets.current(ARN).await.unwrap().expose(), "one");
+        assert_eq!(secrets.refresh(ARN).await.unwrap().expose(), "two");
+        assert_eq!(secrets.current(ARN).await.unwrap().expose(), "two");
+        vault.put("three", Some("two"));
+        tokio::time::pause();
+        tokio::time::advance(KEPT).await;
+        tokio::time::resume();
+        assert_eq!(secrets.current(ARN).await.unwrap().expose(), "three");
+    }
+
+    #[tokio::test]
+    async fn a_refused_key_gives_way_to_the_new_one_then_to_the_one_before() {
+        let vault = Vault::new("one", None);
+        let secrets = vault.secrets().await;
+        let one = secrets.current(ARN).await.unwrap();
+        assert_eq!(secrets.other_than(ARN, &one).await, None);
+        vault.put("two", Some("one"));
+        let two = secrets.other_than(ARN, &one).await.unwrap();
+        assert_eq!(two.expose(), "two");
+        // The platform does not know the new one yet.
+        assert_eq!(secrets.other_than(ARN, &two).await, Some(one));
+        vault.put(REPLACE_ME, Some(REPLACE_ME));
+        assert_eq!(secrets.other_than(ARN, &two).await, None);
+    }
+
+    #[tokio::test]
+    async fn links_are_signed_with_the_current_keys_and_verified_with_those_before() {
+        let (old, new) = ("o".repeat(32), "n".repeat(32));
+        let before = json!({"k9": old}).to_string();
+        let vault = Vault::new(&before, None);
+        let secrets = vault.secrets().await;
+        let links = Links {
+            url: "https://links.example".to_owned(),
+            secret: ARN.to_owned(),
+        };
+        let (campaign, image) = ("cells".parse().unwrap(), ImageId(uuid::Uuid::nil()));
+        let sign = |signer: &LinkSigner| signer.link(&campaign, image, "a.png", Timestamp(9_000));
+        let link = sign(&secrets.links(&links).await.unwrap());
+
+        vault.put(&json!({"k10": new}).to_string(), Some(&before));
+        let rotated = vault.secrets().await.links(&links).await.unwrap();
+        let (path, query) = link["https://links.example".len()..]
+            .split_once('?')
+            .unwrap();
+        let link = Link::read(path, query).unwrap();
+        assert_eq!(rotated.verify(&link, Timestamp(0)), Ok(()));
+        assert!(sign(&rotated).contains("key=k10&"));
+    }
+
+    #[tokio::test]
+    async fn a_webhook_may_be_signed_with_either_version() {
+        let vault = Vault::new("two", Some("one"));
+        let secrets = vault.secrets().await.webhook(ARN).await.unwrap();
+        assert_eq!(texts(&secrets), ["two", "one"]);
+        let vault = Vault::new("two", Some(REPLACE_ME));
+        let secrets = vault.secrets().await.webhook(ARN).await.unwrap();
+        assert_eq!(texts(&secrets), ["two"]);
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_cannot_be_used_is_named_with_what_to_do() {
+        for (content, says) in [
+            (REPLACE_ME, "put-secret-value"),
+            ("  ", "put-secret-value"),
+            ("(binary)", "it must be text"),
+            ("(denied)", "AccessDeniedException"),
+        ] {
+            let secrets = Vault::new(content, None).secrets().await;
+            let error = secrets.current(ARN).await.unwrap_err();
+            let PortError::Refused(line) = error else {
+                panic!("{error:?}")
+            };
+            assert!(line.contains(ARN) && line.contains(says), "{line}");
+            assert!(!line.contains('\n'), "{line}");
+        }
+        let nothing = Vault::default().secrets().await;
+        let error = nothing.current(ARN).await.unwrap_err();
+        assert!(
+            matches!(&error, PortError::Refused(line) if line.contains(ARN)),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn wrong_link_keys_are_explained_without_showing_them() {
+        let links = Links {
+            url: "https://links.example".to_owned(),
+            secret: ARN.to_owned(),
+        };
+        for content in ["hunter2", "{}", "{\"k1\": \"hunter2\"}", "[\"hunter2\"]"] {
+            let secrets = Vault::new(content, None).secrets().await;
+            let error = secrets.links(&links).await.unwrap_err().to_string();
+            assert!(error.contains(ARN) && error.contains("32 bytes"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+            assert!(!format!("{secrets:?}").contains("hunter2"));
+        }
+    }
+}
