@@ -1,0 +1,117 @@
+"""One emulator, one crowd and one deployment for all tests; each test has campaigns of its own.
+
+The template and the functions are the real ones, built and deployed as a user does it. Everything
+that happens is in the folder of logs; `./test` tells where it is if something fails.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crowd import Crowd
+from deployment import Deployment, build
+from emulator import Emulator
+from processes import ROOT, run
+from proxy import Proxy
+
+DEMO = ROOT / "shared/local/demo"
+
+WORKERS = 20
+TIME_SCALE = 300.0
+"""A page of two minutes takes less than half a second."""
+
+
+@pytest.fixture(scope="session")
+def logs() -> Path:
+    """Where everything goes that happens here."""
+    folder = Path(os.environ["QUORATE_TEST_LOGS"]).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def programs(logs: Path) -> Path:
+    """The folder with `quorate` and `examples/one_machine`, as the other tests built them."""
+    # The same packages and features as in `./test`: nothing that is built already is built again.
+    command = ["cargo", "build", "--workspace", "--all-features", "--bins", "--examples", "--locked"]
+    run(command, logs / "cargo-build.log")
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    return Path(json.loads(metadata.stdout)["target_directory"]) / "debug"
+
+
+@pytest.fixture(scope="session")
+def sam() -> Path:
+    """The SAM CLI."""
+    folder = subprocess.run(
+        [ROOT / "tests/e2e/venv", ROOT / "tests/e2e/requirements-sam.txt"],
+        check=True, text=True, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    return Path(folder.stdout.strip()) / "sam"
+
+
+@pytest.fixture(scope="session")
+def truth() -> dict[str, str]:
+    """What simulated workers take for true, by file name."""
+    with (DEMO / "truth.csv").open() as table:
+        known = {row["file"]: row["label"] for row in csv.DictReader(table)}
+    for part in ("golden", "exam", "training"):
+        known |= {file.name: file.parent.name for file in DEMO.glob(f"{part}/*/*")}
+    return known
+
+
+@pytest.fixture(scope="session")
+def crowd(logs: Path, programs: Path, truth: dict[str, str]) -> Iterator[Crowd]:
+    """The crowd platform with simulated workers."""
+    crowd = Crowd(programs / "quorate", logs, truth, WORKERS, TIME_SCALE)
+    yield crowd
+    crowd.stop()
+
+
+@pytest.fixture(scope="session")
+def emulator(logs: Path) -> Iterator[Emulator]:
+    """AWS."""
+    emulator = Emulator(logs)
+    yield emulator
+    emulator.stop()
+
+
+@pytest.fixture(scope="session")
+def deployment(emulator: Emulator, crowd: Crowd, sam: Path, logs: Path) -> Deployment:
+    """The template as it is, deployed, with the token set: ready for uploads."""
+    template = build(sam, logs)
+    deployment = Deployment(emulator)
+    # A domain in front of serve-image, because the emulator cannot answer at the function's own.
+    domain = Proxy(emulator.port)
+    deployment.deploy(
+        sam, template, logs,
+        Architecture="x86_64", TolokaUrl=crowd.proxy.url, TolokaFee="0.2", LinksUrl=domain.url,
+    )  # fmt: skip
+    domain.prefix = f"/_aws/lambda-url/{deployment.url_id('ServeImage')}"
+    deployment.set_token(crowd.key)
+    deployment.listen()
+    return deployment
+
+
+def demo_files(campaign: str, *, extra: str = "") -> dict[str, bytes]:
+    """The demo's campaign with its control images; `extra` is put behind its definition."""
+    files = {f"{campaign}/campaign.toml": (DEMO / "campaign.toml").read_bytes() + extra.encode()}
+    for part in ("golden", "exam", "training"):
+        for file in sorted(DEMO.glob(f"{part}/*/*")):
+            files[f"{campaign}/{file.relative_to(DEMO)}"] = file.read_bytes()
+    return files
+
+
+def demo_images(campaign: str) -> dict[str, bytes]:
+    """The demo's 72 images."""
+    images = sorted((DEMO / "images").iterdir())
+    return {f"{campaign}/images/{file.name}": file.read_bytes() for file in images}
