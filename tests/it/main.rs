@@ -9,6 +9,7 @@
 
 mod campaigns;
 mod demo;
+mod functions;
 mod intake;
 mod results;
 mod rounds;

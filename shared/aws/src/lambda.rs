@@ -82,7 +82,7 @@ impl From<Failure> for Diagnostic {
     }
 }
 
-/// Runs the function `function`: connects to the world, then gives each event, read as an `E`, to
+/// Runs the function `function`: waits for `world`, then gives each event, read as an `E`, to
 /// `handler` until the process is ended. One event at a time, so one thread is enough.
 ///
 /// A handler is dropped two seconds before the function's time is up; that is safe, because every
@@ -90,7 +90,7 @@ impl From<Failure> for Diagnostic {
 /// last line of the log says why.
 pub fn run<W, E, A, Error>(
     function: &'static str,
-    connect: impl AsyncFnOnce() -> Result<W, Error>,
+    world: impl Future<Output = Result<W, Error>>,
     handler: impl AsyncFn(&W, E) -> Result<A, Failure>,
 ) -> ExitCode
 where
@@ -98,9 +98,9 @@ where
     A: Serialize,
     Error: Display,
 {
-    let serve = async || {
+    let serve = async {
         telemetry::init(function).map_err(|error| error.to_string())?;
-        let world = connect().await.map_err(|error| error.to_string())?;
+        let world = world.await.map_err(|error| error.to_string())?;
         let answer = async |event| answer(&world, &handler, event).await;
         let served = lambda_runtime::run(service_fn(answer)).await;
         served.map_err(|error| format!("Lambda's runtime API failed: {error}"))
@@ -109,7 +109,7 @@ where
         .enable_all()
         .build();
     let served = match runtime {
-        Ok(runtime) => runtime.block_on(serve()),
+        Ok(runtime) => runtime.block_on(serve),
         Err(error) => Err(format!("no thread can be started: {error}")),
     };
     match served {

@@ -39,53 +39,60 @@ use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry, Scope};
 
+use crate::config::{ConfigError, environment};
+
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "Quorate";
 
 /// What marks a field as a metric.
 const METRIC: &str = "metric.";
 
-/// Why telemetry is not as it was asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("QUORATE_LOG: {value:?} is no filter: write a level, or e.g. info,quorate_core=debug")]
-pub struct BadFilter {
-    value: String,
-}
-
 /// Begins to write events, and panics as events, to stdout. The first call counts.
 ///
 /// # Errors
-/// If `QUORATE_LOG` is not a filter. Events are written nevertheless, from `info` up, so that the
-/// error can be told like all others.
-pub fn init(function: &'static str) -> Result<(), BadFilter> {
-    let filter = filter(|name| std::env::var(name).ok());
-    let stack = std::env::var("QUORATE_STACK").unwrap_or_default();
+/// A variable that is not set or wrong. Events are written nevertheless, from `info` up, so that
+/// the error can be told like all others.
+pub fn init(function: &'static str) -> Result<(), ConfigError> {
+    let targets = targets(environment);
+    let stack = stack(environment);
     let lines = Lines {
         function,
-        stack,
+        stack: stack.clone().unwrap_or_default(),
         // Nobody is left to tell of a closed stdout.
         write: |line: &[u8]| drop(io::stdout().lock().write_all(line)),
     };
-    let targets = filter
-        .as_ref()
-        .map_or_else(|_| up_to(LevelFilter::INFO), Targets::clone);
+    let wanted = targets.clone().unwrap_or_else(|_| up_to(LevelFilter::INFO));
     // It only fails if there is a subscriber already.
     drop(tracing::subscriber::set_global_default(subscriber(
-        lines, targets,
+        lines, wanted,
     )));
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let words = panic.payload_as_str().unwrap_or("without words");
         tracing::error!(place, "panicked: {words}");
     }));
-    filter.map(drop)
+    targets.and(stack).map(drop)
 }
 
-/// What is to be written, given a way to look variables up.
-fn filter(variable: impl Fn(&str) -> Option<String>) -> Result<Targets, BadFilter> {
-    let set = |name| variable(name).filter(|value| !value.is_empty());
-    if let Some(value) = set("QUORATE_LOG") {
-        return value.parse().map_err(|_| BadFilter { value });
+/// The stack's name, given a way to look variables up.
+fn stack(lookup: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+    let stack = lookup("QUORATE_STACK").filter(|stack| !stack.is_empty());
+    stack.ok_or_else(|| ConfigError {
+        variable: "QUORATE_STACK",
+        found: "is not set".to_owned(),
+        expected: "the name of the stack",
+    })
+}
+
+/// What is to be written.
+fn targets(lookup: impl Fn(&str) -> Option<String>) -> Result<Targets, ConfigError> {
+    let set = |name| lookup(name).filter(|value| !value.is_empty());
+    if let Some(filter) = set("QUORATE_LOG") {
+        return filter.parse().map_err(|_| ConfigError {
+            variable: "QUORATE_LOG",
+            found: format!("is {filter:?}"),
+            expected: "a level, or levels of modules such as info,quorate_core=debug",
+        });
     }
     // Lambda's own levels: `FATAL` is the one that `tracing` does not have.
     let level = set("AWS_LAMBDA_LOG_LEVEL").map(|level| level.replace("FATAL", "ERROR"));
@@ -448,29 +455,39 @@ mod tests {
         assert!(!lines.concat().contains("secret"));
     }
 
+    fn level(variables: &[(&str, &str)]) -> Result<String, ConfigError> {
+        let of = |name: &str| variables.iter().find(|(key, _)| *key == name);
+        let lookup = |name: &str| of(name).map(|(_, value)| (*value).to_owned());
+        targets(lookup).map(|targets| targets.to_string())
+    }
+
     #[test]
     fn the_filter_is_ours_then_lambdas_then_info() {
-        let level = |variables: &[(&str, &str)]| {
-            let of = |name: &str| variables.iter().find(|(key, _)| *key == name);
-            filter(|name| of(name).map(|(_, value)| (*value).to_owned())).map(|it| it.to_string())
-        };
-        assert_eq!(level(&[]).unwrap(), "info");
-        assert_eq!(level(&[("QUORATE_LOG", "")]).unwrap(), "info");
-        assert_eq!(
-            level(&[("AWS_LAMBDA_LOG_LEVEL", "FATAL")]).unwrap(),
-            "error"
-        );
-        assert_eq!(
-            level(&[("AWS_LAMBDA_LOG_LEVEL", "DEBUG")]).unwrap(),
-            "debug"
-        );
-        let both = [("QUORATE_LOG", "warn"), ("AWS_LAMBDA_LOG_LEVEL", "DEBUG")];
-        assert_eq!(level(&both).unwrap(), "warn");
-        let error = level(&[("QUORATE_LOG", "info,=,quorate=loud")]).unwrap_err();
+        for (variables, expected) in [
+            (vec![], "info"),
+            (vec![("QUORATE_LOG", "")], "info"),
+            (vec![("AWS_LAMBDA_LOG_LEVEL", "FATAL")], "error"),
+            (vec![("AWS_LAMBDA_LOG_LEVEL", "DEBUG")], "debug"),
+            (
+                vec![("QUORATE_LOG", "warn"), ("AWS_LAMBDA_LOG_LEVEL", "DEBUG")],
+                "warn",
+            ),
+        ] {
+            assert_eq!(level(&variables).unwrap(), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        let error = level(&[("QUORATE_LOG", "info,quorate=loud")]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "QUORATE_LOG: \"info,=,quorate=loud\" is no filter: write a level, or e.g. \
+            "QUORATE_LOG is \"info,quorate=loud\"; expected a level, or levels of modules such as \
              info,quorate_core=debug"
         );
+        for unset in [None, Some(String::new())] {
+            let error = stack(|_| unset.clone()).unwrap_err().to_string();
+            assert!(error.starts_with("QUORATE_STACK is not set;"), "{error}");
+        }
     }
 }
