@@ -27,7 +27,7 @@
 use std::error::Error;
 use std::fmt::Debug;
 use std::io::{self, Write as _};
-use std::panic;
+use std::panic::{self, PanicHookInfo};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -66,12 +66,15 @@ pub fn init(function: &'static str) -> Result<(), ConfigError> {
     drop(tracing::subscriber::set_global_default(subscriber(
         lines, wanted,
     )));
-    panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
-        let words = panic.payload_as_str().unwrap_or("without words");
-        tracing::error!(place, "panicked: {words}");
-    }));
+    panic::set_hook(Box::new(tell));
     targets.and(stack).map(drop)
+}
+
+/// Tells of a panic, with the ids of the invocation that it ends.
+fn tell(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let words = panic.payload_as_str().unwrap_or("without words");
+    tracing::error!(place, "panicked: {words}");
 }
 
 /// The stack's name, given a way to look variables up.
@@ -376,6 +379,23 @@ mod tests {
         let (line, _) = one(|| tracing::error!(error = &error as &dyn Error));
         assert_eq!(line["error"], "round cells/1 was not closed: throttled");
         assert_eq!(line.get("message"), None);
+    }
+
+    #[test]
+    fn a_panic_is_told_on_one_line_with_the_ids_of_its_invocation() {
+        let usual = panic::take_hook();
+        let (line, _) = one(|| {
+            let _span = tracing::info_span!("invocation", requestId = "r1").entered();
+            panic::set_hook(Box::new(tell));
+            let caught = panic::catch_unwind(|| panic!("asked for\nby the test"));
+            assert!(caught.is_err());
+        });
+        panic::set_hook(usual);
+        assert_eq!(line["level"], "ERROR");
+        assert_eq!(line["message"], "panicked: asked for\nby the test");
+        assert_eq!(line["requestId"], "r1");
+        let place = line["place"].as_str().unwrap();
+        assert!(place.starts_with(file!()), "{place}");
     }
 
     #[test]
