@@ -163,8 +163,19 @@ impl Links {
     pub fn from_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         Ok(Self {
             url: url(&lookup, "QUORATE_LINKS_URL")?,
-            secret: secret_arn(&lookup, "QUORATE_LINK_SECRET")?,
+            secret: Self::secret_from_environment(lookup)?,
         })
+    }
+
+    /// Reads `QUORATE_LINK_SECRET` alone: all that who opens links needs, which cannot know its own
+    /// URL before it is created.
+    ///
+    /// # Errors
+    /// The variable is not set or wrong.
+    pub fn secret_from_environment(
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<String, ConfigError> {
+        secret_arn(&lookup, "QUORATE_LINK_SECRET")
     }
 }
 
