@@ -76,6 +76,14 @@ impl Connection {
         Self { http, sdk }
     }
 
+    /// The same without retries, so that a test of failures waits for nothing.
+    #[cfg(test)]
+    pub(crate) fn trying_once(mut self) -> Self {
+        let once = RetryConfig::disabled();
+        self.sdk = self.sdk.into_builder().retry_config(once).build();
+        self
+    }
+
     /// The HTTP client below, for services that are not AWS.
     #[must_use]
     pub fn http(&self) -> &reqwest::Client {

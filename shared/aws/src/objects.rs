@@ -281,3 +281,219 @@ fn content_type(key: &str) -> &'static str {
         _ => "application/octet-stream",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse as _, Response};
+
+    use super::*;
+    use crate::testing::{Asked, connect};
+
+    const ETAG: &str = "9e107d9d372bb6826bd81d3542a419d6";
+    /// Ids of versions, as AWS and as an emulator makes them.
+    const IDS: [&str; 3] = [
+        "3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo",
+        "PHtexPGjH2y.zBgT8LmB7wwLI2mpbz.k",
+        "0d0b1a9e-6d7c-4f3e-9f1a-2b3c4d5e6f70",
+    ];
+
+    async fn bucket<F>(answer: F) -> Bucket
+    where
+        F: Fn(Asked) -> Response + Clone + Send + Sync + 'static,
+    {
+        Bucket::new(connect(answer).await.s3(), "quorate-uploads")
+    }
+
+    fn refused(status: u16, code: &str) -> Response {
+        let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+        (StatusCode::from_u16(status).unwrap(), body).into_response()
+    }
+
+    #[test]
+    fn an_id_of_a_version_is_no_etag() {
+        assert!(is_etag(ETAG));
+        assert!(is_etag(&format!("{ETAG}-12")));
+        for id in IDS {
+            assert!(!is_etag(id), "{id}");
+        }
+        assert_eq!(version(Some(IDS[0]), Some("\"x\"")), IDS[0]);
+        assert_eq!(version(Some("null"), Some(&format!("\"{ETAG}\""))), ETAG);
+        assert_eq!(version(None, Some(&format!("\"{ETAG}\""))), ETAG);
+    }
+
+    #[tokio::test]
+    async fn a_version_is_asked_for_by_its_id_or_its_etag() {
+        let asked_for = |asked: Asked| {
+            let query = asked.uri.query().unwrap_or_default().to_owned();
+            let etag = asked.headers.get("if-match").map(|it| it.to_str().unwrap());
+            let range = asked.headers["range"].to_str().unwrap();
+            format!("{query} {} {range}", etag.unwrap_or_default()).into_response()
+        };
+        let bucket = bucket(asked_for).await;
+        let seen = bucket.get("a", IDS[2], 4_000).await.unwrap().unwrap();
+        let expected = format!("x-id=GetObject&versionId={}  bytes=0-3999", IDS[2]);
+        assert_eq!(String::from_utf8(seen).unwrap(), expected);
+        let seen = bucket.get("a", ETAG, 4_000).await.unwrap().unwrap();
+        let expected = format!("x-id=GetObject \"{ETAG}\" bytes=0-3999");
+        assert_eq!(String::from_utf8(seen).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_is_none_and_what_is_empty_is_empty() {
+        for (status, code) in [
+            (404, "NoSuchKey"),
+            (404, "NoSuchVersion"),
+            (405, "MethodNotAllowed"),
+            (412, "PreconditionFailed"),
+            (400, "InvalidArgument"),
+        ] {
+            let bucket = bucket(move |_| refused(status, code)).await;
+            assert_eq!(bucket.get("a", IDS[0], 9).await, Ok(None), "{code}");
+        }
+        let empty = bucket(|_| refused(416, "InvalidRange")).await;
+        assert_eq!(empty.get("a", IDS[0], 9).await, Ok(Some(Vec::new())));
+        let nothing = bucket(|_| StatusCode::NOT_FOUND.into_response()).await;
+        assert_eq!(nothing.head("a").await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_which_object_and_whether_it_passes() {
+        for (status, code, passes) in [
+            (403, "AccessDenied", false),
+            (404, "NoSuchBucket", false),
+            (503, "SlowDown", true),
+            (500, "InternalError", true),
+            (409, "ConditionalRequestConflict", true),
+        ] {
+            let bucket = bucket(move |_| refused(status, code)).await;
+            let errors = [
+                bucket.get("a b", IDS[0], 9).await.map(drop),
+                bucket.put("a b", b"x").await,
+                bucket.put_if_absent("a b", b"x").await.map(drop),
+                bucket.list("a b", None).await.map(drop),
+            ];
+            for error in errors.map(Result::unwrap_err) {
+                assert_eq!(
+                    matches!(error, PortError::Unavailable(_)),
+                    passes,
+                    "{error}"
+                );
+                let line = error.to_string();
+                assert!(line.starts_with("s3://quorate-uploads/a b: "), "{line}");
+                assert!(line.contains(code), "{line}");
+            }
+        }
+        let none = bucket(|_| StatusCode::FORBIDDEN.into_response()).await;
+        let error = none.head("a/../b").await.unwrap_err();
+        assert!(matches!(error, PortError::Refused(_)), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_listing_is_decoded_and_has_the_newest_versions_alone() {
+        let page = move |asked: Asked| {
+            let query = asked.uri.query().unwrap();
+            assert!(query.contains("encoding-type=url"), "{query}");
+            if query.contains("key-marker=a%20b%2B.jpg") {
+                return "<ListVersionsResult></ListVersionsResult>".into_response();
+            }
+            let version = |key: &str, id: &str, latest: bool| {
+                format!(
+                    "<Version><Key>{key}</Key><VersionId>{id}</VersionId><IsLatest>{latest}</IsLatest>\
+                     <ETag>&quot;{ETAG}&quot;</ETag><Size>7</Size></Version>"
+                )
+            };
+            format!(
+                "<ListVersionsResult><EncodingType>url</EncodingType>\
+                 <IsTruncated>true</IsTruncated><NextKeyMarker>a+b%2B.jpg</NextKeyMarker>\
+                 {}{}{}</ListVersionsResult>",
+                version("a+b%2B.jpg", "v2", true),
+                version("a+b%2B.jpg", "v1", false),
+                version("gr%C3%B6%C3%9Fe", "null", true),
+            )
+            .into_response()
+        };
+        let bucket = bucket(page).await;
+        let first = bucket.list("", None).await.unwrap();
+        let meta = |key: &str, version: &str| ObjectMeta {
+            key: key.to_owned(),
+            version: version.to_owned(),
+            size: 7,
+        };
+        assert_eq!(first.items, [meta("a b+.jpg", "v2"), meta("größe", ETAG)]);
+        assert_eq!(first.next.as_deref(), Some("a b+.jpg"));
+        let last = bucket.list("", first.next.as_deref()).await.unwrap();
+        assert_eq!((last.items.len(), last.next), (0, None));
+    }
+
+    #[tokio::test]
+    async fn a_browser_shows_a_presigned_object_as_we_say() {
+        let bucket = bucket(|_| refused(500, "InternalError")).await;
+        let presentation = Presentation {
+            content_type: "image/png",
+            disposition: "inline",
+            cache_control: "private, max-age=300",
+        };
+        let valid = Duration::from_secs(300);
+        let signed = bucket.presign("a b.svg", IDS[2], presentation, valid).await;
+        let signed = signed.unwrap();
+        for part in [
+            "/quorate-uploads/a%20b.svg?",
+            "response-content-type=image%2Fpng",
+            "response-content-disposition=inline",
+            "response-cache-control=private%2C%20max-age%3D300",
+            &format!("versionId={}", IDS[2]),
+            "X-Amz-Expires=300",
+            "X-Amz-Signature=",
+        ] {
+            assert!(signed.contains(part), "{signed}: {part}");
+        }
+        let etag = bucket
+            .presign("a", ETAG, presentation, valid)
+            .await
+            .unwrap();
+        assert!(!etag.contains("versionId"), "{etag}");
+    }
+
+    #[tokio::test]
+    async fn a_result_has_the_content_type_of_its_name() {
+        for (key, expected) in [
+            ("labels.csv", "text/csv; charset=utf-8"),
+            ("report.html", "text/html; charset=utf-8"),
+            ("_manifest.json", "application/json"),
+            ("labels.jsonl", "application/jsonl"),
+            ("part", "application/octet-stream"),
+        ] {
+            let check = move |asked: Asked| {
+                assert_eq!(asked.headers["content-type"], expected);
+                assert_eq!(asked.body, "body");
+                StatusCode::OK.into_response()
+            };
+            assert_eq!(bucket(check).await.put(key, b"body").await, Ok(()), "{key}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_cannot_be_used_is_named() {
+        for (status, says) in [
+            (404, "no such bucket"),
+            (403, "may not use it"),
+            (301, "another region"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let bucket = bucket(move |_| status.into_response()).await;
+            let line = bucket.check().await.unwrap_err().to_string();
+            assert!(
+                line.contains("quorate-uploads") && line.contains(says),
+                "{line}"
+            );
+        }
+        assert_eq!(
+            bucket(|_| StatusCode::OK.into_response())
+                .await
+                .check()
+                .await,
+            Ok(())
+        );
+    }
+}

@@ -236,17 +236,14 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use axum::Json;
-    use axum::http::StatusCode;
-    use axum::response::{IntoResponse as _, Response};
-    use axum::routing::post;
+    use axum::response::Response;
     use quorate_core::ids::ImageId;
     use quorate_core::link::Link;
     use quorate_core::time::Timestamp;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::connect;
+    use crate::testing::{connect, json_answer, json_refusal};
 
     const ARN: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:quorate/s-Ab12Cd";
 
@@ -277,26 +274,18 @@ mod tests {
             self.reads.fetch_add(1, Ordering::Relaxed);
             let stage = asked["VersionStage"].as_str().unwrap();
             match self.versions.lock().unwrap().get(stage).map(String::as_str) {
-                Some("(binary)") => Json(json!({"SecretBinary": "AAEC"})).into_response(),
-                Some("(denied)") => failure("AccessDeniedException"),
-                Some(text) => Json(json!({"SecretString": text})).into_response(),
-                None => failure("ResourceNotFoundException"),
+                Some("(binary)") => json_answer(&json!({"SecretBinary": "AAEC"})),
+                Some("(denied)") => json_refusal("AccessDeniedException"),
+                Some(text) => json_answer(&json!({"SecretString": text})),
+                None => json_refusal("ResourceNotFoundException"),
             }
         }
 
         async fn secrets(&self) -> Secrets {
             let vault = self.clone();
-            let answer = post(async move |asked: axum::body::Bytes| {
-                vault.answer(&serde_json::from_slice(&asked).unwrap())
-            });
-            let router = axum::Router::new().route("/", answer);
-            Secrets::new(connect(router).await.secretsmanager())
+            let aws = connect(move |asked| vault.answer(&asked.json())).await;
+            Secrets::new(aws.secretsmanager())
         }
-    }
-
-    fn failure(kind: &str) -> Response {
-        let body = json!({"__type": kind, "Message": "no"});
-        (StatusCode::BAD_REQUEST, Json(body)).into_response()
     }
 
     fn texts(secrets: &[Secret]) -> Vec<&str> {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use quorate_core::link::LinkSigner;
 use quorate_core::ports::{Clock, PortError, PortResult, World};
 use quorate_core::time::Timestamp;
@@ -184,22 +185,29 @@ impl World for AwsWorld {
 /// # Errors
 /// The refusal. That something is unavailable is no reason not to start: it may be back when it is
 /// used, and then the use tells better.
-pub async fn checked<T>(check: impl Future<Output = PortResult<T>>) -> PortResult<Option<T>> {
-    match tokio::time::timeout(START, check).await {
-        Ok(Err(error @ PortError::Refused(_))) => Err(error),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "not checked");
-            Ok(None)
+pub fn checked<'a, T>(
+    check: impl Future<Output = PortResult<T>> + Send + 'a,
+) -> BoxFuture<'a, PortResult<Option<T>>> {
+    // The SDK's futures are large, and there are several of them at a start.
+    Box::pin(async {
+        match tokio::time::timeout(START, check).await {
+            Ok(Err(error @ PortError::Refused(_))) => Err(error),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "not checked");
+                Ok(None)
+            }
+            Ok(Ok(answer)) => Ok(Some(answer)),
+            Err(_) => Ok(None),
         }
-        Ok(Ok(answer)) => Ok(Some(answer)),
-        Err(_) => Ok(None),
-    }
+    })
 }
 
-async fn if_needed<T>(check: Option<impl Future<Output = PortResult<T>>>) -> PortResult<Option<T>> {
+fn if_needed<'a, T: Send + 'a>(
+    check: Option<impl Future<Output = PortResult<T>> + Send + 'a>,
+) -> BoxFuture<'a, PortResult<Option<T>>> {
     match check {
-        Some(check) => checked(check).await,
-        None => Ok(None),
+        Some(check) => checked(check),
+        None => Box::pin(std::future::ready(Ok(None))),
     }
 }
 
@@ -224,4 +232,172 @@ fn toloka(
     }
     let client = client.build();
     client.map_err(|error| StartError::Setup(format!("QUORATE_TOLOKA_URL or the API key: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse as _, Response};
+    use quorate_core::ports::Crowd as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Asked, json_answer, json_refusal, serve};
+
+    const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:quorate/key-Ab12Cd";
+    const KEYS: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:quorate/links-Ab12Cd";
+    const NEEDS: [Need; 4] = [Need::Uploads, Need::Results, Need::Crowd, Need::Links];
+
+    /// An account where everything is there; and the platform, which takes one key.
+    #[derive(Clone)]
+    struct Aws {
+        key: Arc<Mutex<&'static str>>,
+        /// What is asked for and is not there: an operation or a path.
+        missing: &'static str,
+    }
+
+    impl Aws {
+        fn without(missing: &'static str) -> Self {
+            let key = Arc::new(Mutex::new("one"));
+            Self { key, missing }
+        }
+
+        fn answer(&self, asked: &Asked) -> Response {
+            let path = asked.uri.path();
+            let missing = !self.missing.is_empty()
+                && (asked.operation.ends_with(self.missing) || path.contains(self.missing));
+            match asked.operation.as_str() {
+                "DynamoDB_20120810.GetItem" if missing => json_refusal("ResourceNotFoundException"),
+                "DynamoDB_20120810.GetItem" => json_answer(&json!({})),
+                "secretsmanager.GetSecretValue" => self.secret(asked),
+                "HEAD" if missing => StatusCode::NOT_FOUND.into_response(),
+                "HEAD" => StatusCode::OK.into_response(),
+                "GET" if asked.headers["authorization"] == format!("ApiKey {}", self.now()) => {
+                    json_answer(&json!({"id": "1", "status": "OPEN"}))
+                }
+                "GET" => StatusCode::UNAUTHORIZED.into_response(),
+                other => panic!("{other} {path}"),
+            }
+        }
+
+        fn secret(&self, asked: &Asked) -> Response {
+            let asked = asked.json();
+            let text = match (asked["SecretId"].as_str(), asked["VersionStage"].as_str()) {
+                (Some(arn), _) if !self.missing.is_empty() && arn.contains(self.missing) => {
+                    "REPLACE_ME".to_owned()
+                }
+                (_, Some("AWSPREVIOUS")) => return json_refusal("ResourceNotFoundException"),
+                (Some(KEYS), _) => json!({"k1": "x".repeat(32)}).to_string(),
+                _ => self.now().to_owned(),
+            };
+            json_answer(&json!({"SecretString": text}))
+        }
+
+        fn now(&self) -> &'static str {
+            *self.key.lock().unwrap()
+        }
+
+        async fn start(&self, needs: &[Need]) -> Result<AwsWorld, StartError> {
+            let aws = self.clone();
+            let endpoint = serve(move |asked| aws.answer(&asked)).await;
+            AwsWorld::connect(environment(endpoint), needs).await
+        }
+    }
+
+    fn environment(endpoint: String) -> impl Fn(&str) -> Option<String> {
+        move |variable| {
+            let value = match variable {
+                "QUORATE_TABLE" => "quorate-table",
+                "QUORATE_UPLOADS_BUCKET" => "quorate-uploads",
+                "QUORATE_RESULTS_BUCKET" => "quorate-results",
+                "QUORATE_BUS" => "quorate",
+                "QUORATE_TOLOKA_FEE" => "0.2",
+                "QUORATE_TOLOKA_SECRET" => SECRET,
+                "QUORATE_LINK_SECRET" => KEYS,
+                "QUORATE_LINKS_URL" => "https://links.example",
+                "AWS_ENDPOINT_URL" | "QUORATE_TOLOKA_URL" => &endpoint,
+                "AWS_REGION" => "eu-west-1",
+                "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "x",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_world_starts_when_everything_is_there() {
+        let world = Aws::without("").start(&NEEDS).await.unwrap();
+        assert!(world.crowd().pool("1").await.unwrap().open);
+        let image = quorate_core::ids::ImageId(Uuid::nil());
+        let links = world.links().await.unwrap();
+        let link = links.link(&"cells".parse().unwrap(), image, "a", Timestamp(0));
+        assert!(
+            link.starts_with("https://links.example/images/cells/"),
+            "{link}"
+        );
+        let other = Aws::without("").start(&[]).await.unwrap();
+        assert_ne!(world.writer(), other.writer());
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_ends_the_start_with_a_line_that_names_it() {
+        for (missing, named) in [
+            ("GetItem", "quorate-table"),
+            ("quorate-uploads", "quorate-uploads"),
+            ("quorate-results", "quorate-results"),
+            ("quorate/key", SECRET),
+            ("quorate/links", KEYS),
+        ] {
+            let line = Aws::without(missing).start(&NEEDS).await.unwrap_err();
+            let line = line.to_string();
+            assert!(
+                line.contains(named) && !line.contains('\n'),
+                "{missing}: {line}"
+            );
+        }
+        let line = AwsWorld::connect(|_| None, &NEEDS).await.unwrap_err();
+        assert!(
+            line.to_string().starts_with("QUORATE_TABLE is not set"),
+            "{line}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_not_needed_is_not_asked_for() {
+        for missing in [
+            "quorate-uploads",
+            "quorate-results",
+            "quorate/key",
+            "quorate/links",
+        ] {
+            let world = Aws::without(missing).start(&[]).await.unwrap();
+            assert_eq!(world.crowd().fee(), rust_decimal::Decimal::new(2, 1));
+            let error = world.links().await.unwrap_err();
+            assert!(matches!(error, PortError::Refused(_)), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rotated_key_is_taken_while_the_world_lives() {
+        let aws = Aws::without("");
+        let world = aws.start(&NEEDS).await.unwrap();
+        assert!(world.crowd().pool("1").await.is_ok());
+        *aws.key.lock().unwrap() = "two";
+        assert!(world.crowd().pool("1").await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_takes_too_long_does_not_hold_up_the_start() {
+        let never = std::future::pending::<PortResult<()>>();
+        assert_eq!(checked(never).await, Ok(None));
+        let down = PortError::Unavailable("down".to_owned());
+        assert_eq!(checked(async { Err::<(), _>(down) }).await, Ok(None));
+        let gone = PortError::Refused("gone".to_owned());
+        assert_eq!(
+            checked(async { Err::<(), _>(gone.clone()) }).await,
+            Err(gone)
+        );
+    }
 }
