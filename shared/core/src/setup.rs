@@ -168,7 +168,7 @@ async fn tell_changed<W: World>(
             key: None,
             message: format!(
                 "campaign {} was changed while round {} is under way: the round goes on as it was, the \
-                 change serves from the next one (the budget at once)",
+                 change serves from the next one (`budget` and `links_since` at once)",
                 old.name, id.number
             ),
         };
