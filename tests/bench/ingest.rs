@@ -179,7 +179,7 @@ async fn by_hand(stack: &Stack, round: &Round) -> Result<Duration> {
         .context("no requester key")?;
     let pool = &round.pool.as_ref().context("no pool")?.id;
     let url = format!("{}/api/v1/tasks", stack.base_url());
-    let client = reqwest::Client::new();
+    let client = quorate_toloka::http_builder().build()?;
     let authorization = format!("ApiKey {key}");
     let began = Instant::now();
     for number in 0..BY_HAND {

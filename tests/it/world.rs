@@ -112,7 +112,9 @@ impl World {
         let secrets: Value = serde_json::from_slice(&secrets).unwrap();
         let key = secrets["requester_key"].as_str().unwrap();
         let url = format!("{}/api/v1/{path}", self.day.stack().base_url());
-        let request = reqwest::Client::new()
+        let request = quorate_toloka::http_builder()
+            .build()
+            .unwrap()
             .request(method, url)
             .header("Authorization", format!("ApiKey {key}"));
         let answer = request.send().await.unwrap().error_for_status().unwrap();
@@ -195,7 +197,13 @@ pub(crate) fn row<'a>(labels: &'a [Value], key: &str) -> &'a Value {
 
 /// The status that a link answers with, and the bytes.
 pub(crate) async fn get(link: &str) -> (u16, Vec<u8>) {
-    let answer = reqwest::get(link).await.unwrap();
+    let answer = quorate_toloka::http_builder()
+        .build()
+        .unwrap()
+        .get(link)
+        .send()
+        .await
+        .unwrap();
     (
         answer.status().as_u16(),
         answer.bytes().await.unwrap().to_vec(),

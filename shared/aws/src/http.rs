@@ -42,10 +42,7 @@ pub fn client() -> Result<reqwest::Client, String> {
 /// # Errors
 /// One line: what cannot be set up.
 pub fn builder() -> Result<reqwest::ClientBuilder, String> {
-    let tls =
-        quorate_toloka::tls::config().map_err(|error| format!("cannot set up TLS: {error}"))?;
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
+    let mut builder = quorate_toloka::http_builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true)

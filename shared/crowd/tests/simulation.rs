@@ -39,7 +39,7 @@ impl World {
         Self {
             base_url,
             clock,
-            http: reqwest::Client::new(),
+            http: quorate_toloka::http_builder().build().unwrap(),
         }
     }
 

@@ -31,13 +31,12 @@
 mod client;
 pub mod codes;
 mod error;
+mod http;
 pub mod limits;
 mod retry;
 mod secret;
 pub mod template;
-#[cfg(feature = "tls")]
-pub mod tls;
 pub mod types;
 pub mod webhook;
 
-pub use self::{client::*, error::*, retry::RetryPolicy, secret::Secret};
+pub use self::{client::*, error::*, http::http_builder, retry::RetryPolicy, secret::Secret};

@@ -64,7 +64,11 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, routes()).await });
-        let reply = reqwest::get(format!("http://{address}{path}"))
+        let reply = quorate_toloka::http_builder()
+            .build()
+            .unwrap()
+            .get(format!("http://{address}{path}"))
+            .send()
             .await
             .unwrap()
             .error_for_status()

@@ -69,7 +69,7 @@ pub(super) fn client() -> Result<Client, reqwest::Error> {
         }
     });
     let timeout = std::time::Duration::from_secs(30);
-    Client::builder()
+    quorate_toloka::http_builder()
         .no_proxy()
         .redirect(redirects)
         .timeout(timeout)

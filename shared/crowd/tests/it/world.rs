@@ -73,7 +73,7 @@ impl World {
         Self {
             platform: Some(platform),
             url,
-            http: reqwest::Client::new(),
+            http: quorate_toloka::http_builder().build().unwrap(),
             server: Some(server),
         }
     }
@@ -83,7 +83,7 @@ impl World {
         Self {
             platform: None,
             url,
-            http: reqwest::Client::new(),
+            http: quorate_toloka::http_builder().build().unwrap(),
             server: None,
         }
     }

@@ -170,19 +170,13 @@ impl ClientBuilder {
 
 /// An HTTP client for `base` alone.
 fn http_client(base: &Url, timeout: Duration) -> Result<reqwest::Client, Error> {
-    let mut builder = reqwest::Client::builder()
+    let mut builder = crate::http_builder()
         .connect_timeout(timeout)
         .read_timeout(timeout)
         // The API never redirects; following would send the body to somebody else.
         .redirect(redirect::Policy::none());
     if is_loopback(base) {
         builder = builder.no_proxy();
-    }
-    #[cfg(feature = "tls")]
-    {
-        let config = crate::tls::config()
-            .map_err(|error| Error::Usage(format!("cannot set up TLS: {error}")))?;
-        builder = builder.tls_backend_preconfigured(config);
     }
     builder
         .build()
