@@ -1,7 +1,7 @@
 //! Campaigns: wrong ones, changed ones, two at once, and one that nobody could be admitted to.
 
 use crate::rows::clickbait;
-use crate::world::{CATS, World, png, row};
+use crate::world::{CATS, World, get, png, row};
 
 /// The labels that a round's votes were counted for.
 fn votes_for(world: &World, round: u32) -> Vec<String> {
@@ -109,6 +109,43 @@ async fn a_changed_campaign_serves_from_the_next_round_on() {
     assert_ne!(world.pool("cats").await, pool);
     assert_eq!(votes_for(&world, 2), ["BIRD", "CAT", "DOG"]);
     assert_eq!(world.labels("cats", 2)[0]["answers"], 2);
+}
+
+/// The links to the images of a campaign's tasks, in the order of the images.
+async fn links(world: &World) -> Vec<String> {
+    let tasks = world.tasks(&world.pool("cats").await).await;
+    let link =
+        |task: &serde_json::Value| task["input_values"]["image"].as_str().unwrap().to_owned();
+    let mut links: Vec<String> = tasks.iter().map(link).collect();
+    links.sort_by_key(|link| {
+        link.split('?')
+            .next()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .map(str::to_owned)
+    });
+    links
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_leaked_are_ended_and_later_ones_open() {
+    let mut world = World::new(0, &[]).await;
+    world.drop_file("cats/campaign.toml", CATS).await;
+    world.drop_file("cats/images/1.png", png(1)).await;
+    world.minutes(1).await;
+    let leaked = links(&world).await.remove(0);
+    assert_eq!(get(&leaked).await, (200, png(1)));
+
+    // A clock that is ahead by an hour, as the owner's may be, must not end what comes now.
+    let ended = format!("links_since = 2026-01-05T10:00:00Z\n{CATS}");
+    world.drop_file("cats/campaign.toml", ended).await;
+    assert_eq!(get(&leaked).await.0, 410);
+    world.drop_file("cats/images/2.png", png(2)).await;
+    world.minutes(1).await;
+    let links = links(&world).await;
+    assert_eq!(links[0], leaked);
+    assert_eq!(get(&links[1]).await, (200, png(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
