@@ -14,8 +14,6 @@ mod images;
 mod rounds;
 
 #[cfg(test)]
-mod conformance;
-#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

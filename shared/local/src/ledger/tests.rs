@@ -5,8 +5,8 @@ use std::sync::Barrier;
 use proptest::prelude::*;
 use quorate_core::ports::Admitted;
 use quorate_core::state::BatchState;
+use quorate_testkit::ledger::{Act, Case, lives};
 
-use super::conformance::{self, Act};
 use super::*;
 
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -16,35 +16,11 @@ fn block_on<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-macro_rules! conforms {
-    ($($check:ident),* $(,)?) => {
-        $(
-            #[test]
-            fn $check() {
-                block_on(conformance::$check(&SqliteLedger::in_memory().unwrap()));
-            }
-        )*
-    };
+fn run(check: impl AsyncFnOnce(&SqliteLedger)) {
+    block_on(check(&SqliteLedger::in_memory().unwrap()));
 }
 
-conforms!(
-    a_campaign_is_saved_by_one_writer_at_a_time,
-    a_round_goes_one_way,
-    a_round_gets_one_pool,
-    an_image_is_admitted_once,
-    the_same_bytes_have_one_original,
-    a_sealed_round_takes_no_uploads,
-    money_is_reserved_spent_and_released,
-    a_parked_batch_waits_for_money,
-    aliases_of_a_parked_batch_count_in_the_round,
-    control_images_have_different_bytes,
-    control_batches_count_in_an_unfinished_round,
-    a_batch_has_one_sender_at_a_time,
-    a_batch_is_counted_once,
-    a_round_has_one_aggregator_at_a_time,
-    listings_are_whole_and_in_order,
-    the_longest_due_comes_first,
-);
+quorate_testkit::ledger_checks!(run);
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
@@ -57,9 +33,8 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn the_budget_is_never_passed(acts in prop::collection::vec(act(), 1..40)) {
-        let ledger = SqliteLedger::in_memory().unwrap();
-        block_on(conformance::the_budget_is_never_passed(&ledger, &acts));
+    fn no_life_passes_its_budget(acts in prop::collection::vec(act(), 1..40)) {
+        run(async |ledger| lives(&Case::new(ledger, "cells"), &acts).await);
     }
 }
 
@@ -67,18 +42,16 @@ proptest! {
 fn what_was_written_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.sqlite");
-    let admission = conformance::admission(conformance::images(0..5));
-    let round = block_on(async {
+    let (admission, round) = block_on(async {
         let ledger = SqliteLedger::open(&path).unwrap();
-        conformance::with_open_round(&ledger).await;
+        let case = Case::new(&ledger, "cells");
+        case.open().await;
+        let admission = case.admission(case.images(0..5));
         ledger.admit(&admission).await.unwrap();
-        ledger.round(&conformance::round(1)).await.unwrap()
+        (admission, ledger.round(&case.round(1)).await.unwrap())
     });
     let ledger = SqliteLedger::open(&path).unwrap();
-    assert_eq!(
-        block_on(ledger.round(&conformance::round(1))).unwrap(),
-        round
-    );
+    assert_eq!(block_on(ledger.round(&admission.round)).unwrap(), round);
     let batch = admission.batch.clone().unwrap();
     assert_eq!(block_on(ledger.batch(batch.id)).unwrap(), Some(batch));
     assert_eq!(block_on(ledger.admit(&admission)), Ok(Admitted::Known));
@@ -90,7 +63,8 @@ fn two_processes_share_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.sqlite");
     let ledgers = [(); 2].map(|()| SqliteLedger::open(&path).unwrap());
-    block_on(conformance::with_open_round(&ledgers[0]));
+    let case = Case::new(&ledgers[0], "cells");
+    block_on(case.open());
     let start = Barrier::new(2);
     let claimed: Vec<usize> = std::thread::scope(|scope| {
         let workers: Vec<_> = ["a", "b"]
@@ -110,16 +84,17 @@ fn two_processes_share_one_file() {
             .collect()
     });
     assert_eq!(claimed.iter().sum::<usize>(), 20, "{claimed:?}");
-    let round = block_on(ledgers[0].round(&conformance::round(1)));
+    let round = block_on(ledgers[0].round(&case.round(1)));
     let counts = round.unwrap().unwrap().counts;
     assert_eq!((counts.images, counts.batches), (40, 20));
 }
 
 /// Both admit the same images and then claim what they can.
 async fn admit_and_claim(ledger: &SqliteLedger, writer: &str) -> usize {
+    let case = Case::new(ledger, "cells");
     let mut claimed = 0;
     for n in 0..20 {
-        let admission = conformance::admission(conformance::images(n * 2..n * 2 + 2));
+        let admission = case.admission(case.images(n * 2..n * 2 + 2));
         ledger.admit(&admission).await.unwrap();
         let id = admission.batch.unwrap().id;
         let claim = ledger.claim_batch(id, writer, Timestamp(i64::MAX - 1), Timestamp(i64::MAX));

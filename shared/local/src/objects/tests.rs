@@ -47,6 +47,16 @@ impl Place {
     }
 }
 
+fn run(check: impl AsyncFnOnce(&Folder)) {
+    let place = place();
+    let folder = place.folder();
+    tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(check(&folder));
+}
+
+quorate_testkit::objects_checks!(run);
+
 async fn list(folder: &Folder, prefix: &str) -> Vec<String> {
     let (mut keys, mut after) = (Vec::new(), None);
     loop {
