@@ -168,7 +168,12 @@ fn what_is_signed_and_no_delivery_says_where() {
     let [secret] = example().secrets();
     for body in ["", "[]", "{\"events\":[{}]}", "\u{feff}{}"] {
         let header = webhook::sign(&secret, 0, body.as_bytes());
-        let refused = webhook::open(Some(&header), body.as_bytes(), std::slice::from_ref(&secret), 0);
+        let refused = webhook::open(
+            Some(&header),
+            body.as_bytes(),
+            std::slice::from_ref(&secret),
+            0,
+        );
         assert!(
             matches!(refused, Err(Refused::Unreadable(_))),
             "{body}: {refused:?}"
