@@ -11,6 +11,7 @@ use crate::world::{CATS, World, png};
 const UNUSUAL: &str = include_str!("../../events/sqs-unusual.json");
 const MALFORMED: &str = include_str!("../../events/sqs-malformed.json");
 const TICK: &str = include_str!("../../events/scheduler-tick.json");
+const CROWD_MOVED: &str = include_str!("../../events/crowd-moved.json");
 const SEAL: &str = include_str!("../../events/seal-round.json");
 
 /// A stack with the campaign `cells`, and images under these names.
@@ -95,6 +96,7 @@ async fn a_command_that_cannot_be_read_fails_alone_and_a_good_one_seals_the_roun
             r#"{"seal": "cells/9"}"#,
             Some("round cells/9 was not sealed"),
         ),
+        (CROWD_MOVED, None),
         ("\"tick\"", None),
     ] {
         let event = serde_json::from_str(event).unwrap();
