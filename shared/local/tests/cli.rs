@@ -469,6 +469,25 @@ fn status_without_a_stack_says_how_to_get_one() {
     );
 }
 
+#[cfg(not(feature = "aws"))]
+#[test]
+fn a_quorate_without_aws_says_how_to_get_one_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        &["status", "--stack", "labels"][..],
+        &["campaign", "seal", "cells", "--stack", "labels"],
+        &["campaign", "apply", "cells", "--stack", "labels"],
+    ] {
+        let output = quorate(folder.path(), args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let error = stderr(&output);
+        assert!(
+            error.contains("cargo install --path shared/local --features aws"),
+            "{error}"
+        );
+    }
+}
+
 const CSV: &str = "task,worker,label\n1.jpg,ann,cat\n1.jpg,bob,cat\n1.jpg,eve,dog\n2.jpg,ann,dog\n2.jpg,bob,dog\n";
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod campaign;
 pub mod crowd;
+mod deployed;
 mod pace;
 pub mod status;
 

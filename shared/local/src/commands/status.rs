@@ -1,4 +1,4 @@
-//! `quorate status`: what the ledger of a local stack says.
+//! `quorate status`: what the ledger of a stack says, on this machine or on AWS.
 //!
 //! The ledger is read, never written, and can be read while the stack runs.
 
@@ -10,15 +10,15 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use quorate_core::event::{Detail, Event, Problem};
 use quorate_core::ids::CampaignName;
-use quorate_core::ports::Ledger as _;
+use quorate_core::ports::Ledger;
 use quorate_core::state::{CampaignItem, Counts, Round, RoundState, SealReason};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::campaign::{Waiting, rounds_of};
+use super::deployed::OnAws;
 use super::pace::{Pace, crowd_of};
 use super::{DataFolder, count, dollars, print, print_json};
-use crate::ledger::SqliteLedger;
 use quorate_requester::Requester;
 
 /// How much of the end of the events file is looked at.
@@ -27,18 +27,25 @@ const TAIL: u64 = 256 * 1024;
 /// The arguments of `quorate status`.
 #[derive(Debug, clap::Args)]
 #[command(
-    about = "Tell where the campaigns of a local stack stand",
-    long_about = "Tells where the campaigns of a local stack stand: rounds, tasks, money, what waits for a higher \
-        budget, how far the crowd is, where results are, and the last problems. It reads the stack's ledger, whether the stack runs or not.\n\n\
+    about = "Tell where the campaigns of a stack stand",
+    long_about = "Tells where the campaigns of a stack stand: rounds, tasks, money, what waits for a higher budget, \
+        how far the crowd is, where results are, and the last problems. It reads the stack's ledger, whether the \
+        stack runs or not.\n\n\
         A round is OPEN (takes uploads), SEALED (its tasks are worked on), CLOSED (every answer is in), then \
-        AGGREGATED (its labels are in the results folder).",
+        AGGREGATED (its labels are with the results).\n\n\
+        With --stack it is a stack on AWS. The AWS profile then needs cloudformation:DescribeStacks on the stack, \
+        and dynamodb:GetItem, BatchGetItem and Query on its table. How many answers are in is not told there: only \
+        the crowd platform knows, and its key stays in the stack.",
     after_help = "Examples:\n  quorate status\n  quorate status --data /srv/quorate\n  \
+        quorate status --stack quorate --profile labels --region eu-west-1\n  \
         quorate status --json | jq '.campaigns[].rounds[] | select(.state == \"OPEN\")'"
 )]
 pub struct Args {
     /// The folder of the local stack
-    #[arg(long, value_name = "DIR", default_value = DataFolder::DEFAULT)]
+    #[arg(long, value_name = "DIR", default_value = DataFolder::DEFAULT, conflicts_with = "stack")]
     data: PathBuf,
+    #[command(flatten)]
+    on_aws: OnAws,
     /// How many of the last problems to tell
     #[arg(long, value_name = "N", default_value_t = 10)]
     problems: usize,
@@ -77,7 +84,7 @@ struct RoundStatus {
     #[serde(flatten)]
     counts: Counts,
     pool: Option<String>,
-    /// How far the crowd is, while it works on the pool and the stack runs.
+    /// How far the crowd is, while it works on the pool and can be asked.
     pace: Option<Pace>,
     #[serde(with = "rust_decimal::serde::float")]
     reserved: Decimal,
@@ -86,8 +93,8 @@ struct RoundStatus {
     opened: String,
     last_upload: String,
     closed: Option<String>,
-    /// The folder of its results, once they are whole.
-    results: Option<PathBuf>,
+    /// Where its results are, once they are whole: a folder, or an `s3://` address.
+    results: Option<String>,
 }
 
 /// A problem and when it was told.
@@ -98,26 +105,25 @@ struct Told {
     problem: Problem,
 }
 
+impl Told {
+    /// The problem that an event tells of, if it is one.
+    fn of(event: Event) -> Option<Self> {
+        match event.detail {
+            Detail::Problem(problem) => Some(Self {
+                time: event.time,
+                problem,
+            }),
+            Detail::PoolClosed(_) | Detail::RoundAggregated(_) | Detail::CrowdMoved(_) => None,
+        }
+    }
+}
+
 /// Runs `quorate status`.
 ///
 /// # Errors
-/// If there is no stack in the folder, or its ledger cannot be read.
+/// If there is no such stack, or its ledger cannot be read.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let data = DataFolder(args.data);
-    let ledger = data.ledger()?;
-    let crowd = crowd_of(&data.state());
-    let mut campaigns = Vec::new();
-    for name in ledger.campaigns().await? {
-        if let Some(item) = ledger.campaign(&name).await? {
-            campaigns
-                .push(CampaignStatus::of(&ledger, crowd.as_ref(), item, &data.results()).await?);
-        }
-    }
-    let problems = last_problems(&data.events(), args.problems)?;
-    let status = Status {
-        campaigns,
-        problems,
-    };
+    let status = Status::read(&args).await?;
     if args.json {
         print_json(&status)?;
     } else {
@@ -126,12 +132,47 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+impl Status {
+    async fn read(args: &Args) -> anyhow::Result<Self> {
+        #[cfg(feature = "aws")]
+        if let Some(stack) = args.on_aws.find().await? {
+            let told = stack.ledger.last_problems(args.problems).await?;
+            return Ok(Self {
+                campaigns: campaigns(&stack.ledger, None, &stack.results).await?,
+                problems: told.into_iter().rev().filter_map(Told::of).collect(),
+            });
+        }
+        let data = DataFolder(args.data.clone());
+        let (crowd, results) = (crowd_of(&data.state()), data.results());
+        let results = results.display().to_string();
+        Ok(Self {
+            campaigns: campaigns(&data.ledger()?, crowd.as_ref(), &results).await?,
+            problems: last_problems(&data.events(), args.problems)?,
+        })
+    }
+}
+
+/// Every campaign in `ledger`; `results` is where results are.
+async fn campaigns(
+    ledger: &impl Ledger,
+    crowd: Option<&Requester>,
+    results: &str,
+) -> anyhow::Result<Vec<CampaignStatus>> {
+    let mut campaigns = Vec::new();
+    for name in ledger.campaigns().await? {
+        if let Some(item) = ledger.campaign(&name).await? {
+            campaigns.push(CampaignStatus::of(ledger, crowd, item, results).await?);
+        }
+    }
+    Ok(campaigns)
+}
+
 impl CampaignStatus {
     async fn of(
-        ledger: &SqliteLedger,
+        ledger: &impl Ledger,
         crowd: Option<&Requester>,
         item: CampaignItem,
-        results: &Path,
+        results: &str,
     ) -> anyhow::Result<Self> {
         let mut rounds = Vec::new();
         for round in rounds_of(ledger, &item).await? {
@@ -154,7 +195,7 @@ impl CampaignStatus {
 }
 
 impl RoundStatus {
-    fn of(round: Round, pace: Option<Pace>, results: &Path) -> Self {
+    fn of(round: Round, pace: Option<Pace>, results: &str) -> Self {
         Self {
             round: round.id.number,
             state: round.state,
@@ -168,7 +209,7 @@ impl RoundStatus {
             last_upload: round.last_upload.to_string(),
             closed: round.close.as_ref().map(|close| close.at.to_string()),
             results: (round.state == RoundState::Aggregated)
-                .then(|| results.join(round.id.results_prefix())),
+                .then(|| format!("{results}/{}", round.id.results_prefix())),
         }
     }
 
@@ -183,10 +224,7 @@ impl RoundStatus {
             format!("{}/{}", counts.batches_done, counts.batches),
             dollars(self.reserved),
             self.spent.map(dollars).unwrap_or_default(),
-            self.results
-                .as_ref()
-                .map(|path| path.display().to_string())
-                .unwrap_or_default(),
+            self.results.clone().unwrap_or_default(),
         ]
     }
 }
@@ -204,7 +242,7 @@ impl Status {
         }
         if self.campaigns.is_empty() {
             text.push_str(
-                "no campaign yet: drop one into uploads/, or `quorate campaign apply DIR`\n",
+                "no campaign yet: drop one into the uploads, or `quorate campaign apply DIR`\n",
             );
         }
         if !self.problems.is_empty() {
@@ -317,14 +355,7 @@ fn last_problems(path: &Path, most: usize) -> anyhow::Result<Vec<Told>> {
 /// The problem that a line of the events file tells of. Other events are none, and neither is a
 /// line that is cut off: by the start of the tail, or because it is being written right now.
 fn problem(line: &str) -> Option<Told> {
-    let event: Event = serde_json::from_str(line).ok()?;
-    match event.detail {
-        Detail::Problem(problem) => Some(Told {
-            time: event.time,
-            problem,
-        }),
-        Detail::PoolClosed(_) | Detail::RoundAggregated(_) | Detail::CrowdMoved(_) => None,
-    }
+    Told::of(serde_json::from_str(line).ok()?)
 }
 
 fn tail(path: &Path) -> std::io::Result<String> {

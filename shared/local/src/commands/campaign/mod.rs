@@ -7,6 +7,8 @@ mod definition;
 mod plan;
 mod rehearsal;
 mod seal;
+#[cfg(feature = "aws")]
+mod upload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +17,7 @@ use clap::Subcommand;
 use rust_decimal::Decimal;
 
 pub(super) use self::rehearsal::{Waiting, rounds_of};
-use super::{DataFolder, share};
+use super::share;
 
 /// The arguments of `quorate campaign`.
 #[derive(Debug, clap::Args)]
@@ -84,38 +86,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Copy a campaign's files to the uploads of a local stack
-    #[command(
-        long_about = "Copies a campaign's files to the uploads of a local stack (`quorate up`): its definition, then \
-            training, exam and control tasks, then the work. Files that are there already, with the \
-            same bytes, are left alone, so it can be repeated at any time.",
-        after_help = "Examples:\n  quorate campaign apply cells\n  quorate campaign apply cells --to /srv/quorate/uploads"
-    )]
-    Apply {
-        /// The campaign's folder
-        #[arg(value_name = "DIR")]
-        folder: PathBuf,
-        /// The uploads folder of the stack
-        #[arg(long, value_name = "FOLDER", default_value = "quorate-data/uploads")]
-        to: PathBuf,
-        #[command(flatten)]
-        fee: Fee,
-    },
-    /// End the intake of a campaign's open round now
-    #[command(
-        long_about = "Seals the open round of a campaign: it takes no more uploads, and its labels come when its work is \
-            done. The next upload opens the next round. Rounds also end by themselves, by size, \
-            without uploads or by age: see [round] in campaign.toml.",
-        after_help = "Example:\n  quorate campaign seal cells"
-    )]
-    Seal {
-        /// The campaign's name
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// The state folder of the local stack
-        #[arg(long, value_name = "DIR", default_value = DataFolder::DEFAULT)]
-        data: PathBuf,
-    },
+    Apply(apply::Args),
+    Seal(seal::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -134,9 +106,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::New { folder } => create::run(&folder).map(|()| ExitCode::SUCCESS),
         Command::Check { path, fee, json } => check::run(&path, fee.share, json).await,
         Command::Plan { folder, fee, json } => plan::run(&folder, fee.share, json).await,
-        Command::Apply { folder, to, fee } => apply::run(&folder, &to, fee.share),
-        Command::Seal { name, data } => seal::run(&name, &DataFolder(data))
-            .await
-            .map(|()| ExitCode::SUCCESS),
+        Command::Apply(args) => apply::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Seal(args) => seal::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }

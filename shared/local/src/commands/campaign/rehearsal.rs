@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
+use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use indicatif::ProgressBar;
 use quorate_core::admission;
 use quorate_core::event::{Detail, Event, Problem};
@@ -18,7 +19,7 @@ use quorate_core::ids::{CampaignName, RoundId};
 use quorate_core::ingest::{self, Upload};
 use quorate_core::link::LinkSigner;
 use quorate_core::ports::{
-    Clock, Ledger as _, Notify, ObjectMeta, Objects, Page, PortError, PortResult, Put, World,
+    Clock, Ledger, Notify, ObjectMeta, Objects, Page, PortError, PortResult, Put, World,
 };
 use quorate_core::setup;
 use quorate_core::state::{CampaignItem, Image, Kind, Round};
@@ -31,6 +32,8 @@ use serde::{Deserialize, Serialize};
 use crate::commands::progress;
 use crate::ledger::SqliteLedger;
 
+/// Requests to a ledger that are under way at once: one on AWS is some milliseconds away.
+const AT_ONCE: usize = 16;
 /// Objects in a page of a listing.
 const PAGE: usize = 1000;
 /// Every file has one version: the one that is there.
@@ -75,15 +78,19 @@ pub(super) struct Rejected {
 
 impl Waiting {
     /// What waits in `ledger` for a campaign.
-    pub(crate) async fn of(ledger: &SqliteLedger, name: &CampaignName) -> PortResult<Self> {
-        let mut waiting = Self::default();
-        for id in ledger.parked(name).await? {
-            if let Some(batch) = ledger.batch(id).await? {
-                waiting.images += batch.members.len() as u64;
-                waiting.cost += batch.reserved;
-            }
-        }
-        Ok(waiting)
+    pub(crate) async fn of(ledger: &impl Ledger, name: &CampaignName) -> PortResult<Self> {
+        let parked = ledger.parked(name).await?;
+        stream::iter(parked)
+            .map(|id| ledger.batch(id))
+            .buffered(AT_ONCE)
+            .try_fold(Self::default(), |mut waiting, batch| {
+                if let Some(batch) = batch {
+                    waiting.images += batch.members.len() as u64;
+                    waiting.cost += batch.reserved;
+                }
+                future::ready(Ok(waiting))
+            })
+            .await
     }
 }
 
@@ -242,16 +249,17 @@ impl Stage {
 }
 
 /// The rounds of a campaign, the first to the newest.
-pub(crate) async fn rounds_of(
-    ledger: &SqliteLedger,
-    item: &CampaignItem,
-) -> PortResult<Vec<Round>> {
-    let mut rounds = Vec::new();
-    for number in 1..=item.round {
+pub(crate) async fn rounds_of(ledger: &impl Ledger, item: &CampaignItem) -> PortResult<Vec<Round>> {
+    let round = async |number| {
         let campaign = item.name.clone();
-        rounds.extend(ledger.round(&RoundId { campaign, number }).await?);
-    }
-    Ok(rounds)
+        ledger.round(&RoundId { campaign, number }).await
+    };
+    let rounds: Vec<Option<Round>> = stream::iter(1..=item.round)
+        .map(round)
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(rounds.into_iter().flatten().collect())
 }
 
 impl World for Stage {
