@@ -20,7 +20,7 @@ use super::codec::Item;
 use super::keys::{Key, PK, SK};
 use crate::error::port_error;
 
-/// Keys in one BatchGetItem, items in one BatchWriteItem: DynamoDB's limits.
+/// Keys in one `BatchGetItem`, items in one `BatchWriteItem`: DynamoDB's limits.
 pub(super) const GET_KEYS: usize = 100;
 const WRITE_ITEMS: usize = 25;
 /// The index of work.

@@ -7,7 +7,7 @@ use quorate_core::time::Timestamp;
 use rust_decimal::Decimal;
 
 use super::change::Change;
-use super::codec::{Item, bare, decode, encode, pack, unpack};
+use super::codec::{Item, attribute, bare, decode, encode, pack, unpack};
 use super::keys;
 use super::request::{Failed, behind};
 use super::{DynamoLedger, campaigns, done_if, fenced};
@@ -49,8 +49,8 @@ pub(super) async fn get(ledger: &DynamoLedger, id: &RoundId) -> PortResult<Optio
     let query = ledger
         .query(&keys::in_round(id))
         .key_condition_expression("pk = :pk AND sk BETWEEN :pool AND :round")
-        .expression_attribute_values(":pool", text(keys::POOL))
-        .expression_attribute_values(":round", text(keys::ROUND));
+        .expression_attribute_values(":pool", attribute(&keys::POOL)?)
+        .expression_attribute_values(":round", attribute(&keys::ROUND)?);
     let items = ledger.found(query, None, usize::MAX).await?;
     let (mut round, mut pool) = (None, None);
     for item in items {
@@ -303,8 +303,4 @@ fn pool_in(item: &Item) -> PortResult<RoundPool> {
 
 fn missing(id: &RoundId) -> PortError {
     PortError::Refused(format!("there is no round {id}"))
-}
-
-fn text(text: &str) -> aws_sdk_dynamodb::types::AttributeValue {
-    aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned())
 }
