@@ -3,9 +3,8 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test fails by panicking and tells figures"
+    reason = "a test fails by panicking"
 )]
 
 mod emulator;
