@@ -115,7 +115,10 @@ fn a_bucket_without_versions_never_gives_other_bytes() {
         let bucket = create(&s3, false).await;
         bucket.put("a.jpg", b"one").await.unwrap();
         let head = bucket.head("a.jpg").await.unwrap().unwrap();
-        assert_eq!(bucket.list("", None).await.unwrap().items, [head.clone()]);
+        assert_eq!(
+            bucket.list("", None).await.unwrap().items,
+            std::slice::from_ref(&head)
+        );
         let got = bucket.get("a.jpg", &head.version, 9).await;
         assert_eq!(got, Ok(Some(b"one".to_vec())));
         bucket.put("a.jpg", b"two").await.unwrap();
