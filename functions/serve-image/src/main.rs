@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use aws_lambda_events::event::lambda_function_urls::LambdaFunctionUrlResponse;
 use futures_util::future::try_join;
 use quorate_aws::config::{Account, Links, Storage, environment};
 use quorate_aws::connection::Connection;
@@ -15,12 +16,16 @@ use quorate_core::ports::{Clock as _, PortResult};
 use quorate_core::serve::Shown;
 use quorate_core::state::Image;
 use quorate_serve_image::{Presign, handle};
+use serde_json::Value;
 
 fn main() -> ExitCode {
     lambda::run("serve-image", connect(), async |images: &Images, event| {
-        let links = images.secrets.links(&images.links).await?;
-        let now = SystemClock.now();
-        Ok(handle(&images.ledger, &links, &images.uploads, now, &event).await)
+        let answer = images.answer(&event).await?;
+        // The keys may have been rotated since they were read.
+        if answer.status_code == 403 && images.secrets.forget(&images.links.secret) {
+            return Ok(images.answer(&event).await?);
+        }
+        Ok(answer)
     })
 }
 
@@ -30,6 +35,14 @@ struct Images {
     uploads: Uploads,
     secrets: Secrets,
     links: Links,
+}
+
+impl Images {
+    async fn answer(&self, event: &Value) -> PortResult<LambdaFunctionUrlResponse> {
+        let links = self.secrets.links(&self.links).await?;
+        let now = SystemClock.now();
+        Ok(handle(&self.ledger, &links, &self.uploads, now, event).await)
+    }
 }
 
 /// Checks at once what a worker would wait for; see [`checked`].

@@ -30,6 +30,8 @@ pub const REPLACE_ME: &str = "REPLACE_ME";
 
 /// How long a value is taken for the current one without asking.
 const KEPT: Duration = Duration::from_secs(300);
+/// How long it is good if there is a reason to doubt it.
+const DOUBTED: Duration = Duration::from_secs(10);
 
 /// A version of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -149,6 +151,17 @@ impl Secrets {
     pub async fn webhook(&self, arn: &str) -> PortResult<Vec<Secret>> {
         let (current, previous) = tokio::try_join!(self.current(arn), self.previous(arn))?;
         Ok([current].into_iter().chain(previous).collect())
+    }
+
+    /// Forgets what was read of the secret `arn` more than ten seconds ago, so that it is read again
+    /// now; whether there was something to forget. For who meets a key that is not known yet: it
+    /// may be newer than what was read, or made up, and then nobody is to be kept busy reading.
+    #[must_use]
+    pub fn forget(&self, arn: &str) -> bool {
+        let mut kept = self.lock();
+        let before = kept.len();
+        kept.retain(|(secret, _), (read, _)| secret != arn || read.elapsed() < DOUBTED);
+        kept.len() < before
     }
 
     async fn kept(&self, arn: &str, stage: Stage) -> PortResult<Option<Secret>> {
@@ -309,6 +322,21 @@ mod tests {
         tokio::time::advance(KEPT).await;
         tokio::time::resume();
         assert_eq!(secrets.current(ARN).await.unwrap().expose(), "three");
+    }
+
+    #[tokio::test]
+    async fn what_is_doubted_is_read_again_but_not_every_time() {
+        let vault = Vault::new("one", None);
+        let secrets = vault.secrets().await;
+        secrets.current(ARN).await.unwrap();
+        vault.put("two", Some("one"));
+        assert!(!secrets.forget(ARN));
+        assert_eq!(secrets.current(ARN).await.unwrap().expose(), "one");
+        tokio::time::pause();
+        tokio::time::advance(DOUBTED).await;
+        tokio::time::resume();
+        assert!(!secrets.forget("another") && secrets.forget(ARN));
+        assert_eq!(secrets.current(ARN).await.unwrap().expose(), "two");
     }
 
     #[tokio::test]

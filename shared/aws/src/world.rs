@@ -13,7 +13,7 @@ use quorate_toloka::{Client, Secret};
 use uuid::Uuid;
 
 use crate::bus::Bus;
-use crate::config::{Account, ConfigError, Crowd, Events, Links, Storage};
+use crate::config::{Account, ConfigError, Crowd, Events, Links, Storage, Webhooks};
 use crate::connection::Connection;
 use crate::ledger::DynamoLedger;
 use crate::objects::Bucket;
@@ -84,7 +84,8 @@ struct Shared {
 impl AwsWorld {
     /// Builds the clients from the variables that `lookup` finds ([`crate::config::environment`]), and asks
     /// the table and everything of `needs` at once whether they can be used. What does not answer
-    /// within a second is taken for usable.
+    /// within a second is taken for usable. With `QUORATE_WEBHOOK_URL` the platform is asked to
+    /// tell it of what happens in pools that are opened.
     ///
     /// # Errors
     /// The first thing that is not set, wrong, missing or denied.
@@ -106,21 +107,27 @@ impl AwsWorld {
         } else {
             None
         };
+        let webhooks = Webhooks::from_environment(lookup)?;
         let aws =
             Connection::open(Account::from_environment(lookup)?).map_err(StartError::Setup)?;
         let secrets = Secrets::new(aws.secretsmanager());
         let ledger = DynamoLedger::new(aws.dynamodb(), storage.table);
         let uploads = Bucket::new(aws.s3(), storage.uploads);
         let results = Bucket::new(aws.s3(), storage.results);
-        let (key, ..) = tokio::try_join!(
+        let (key, signed_with, ..) = tokio::try_join!(
             if_needed(secret.as_deref().map(|arn| secrets.current(arn))),
+            if_needed(webhooks.as_ref().map(|it| secrets.current(&it.secret))),
             if_needed(links.as_ref().map(|links| secrets.links(links))),
             if_needed(needs.contains(&Need::Uploads).then(|| uploads.check())),
             if_needed(needs.contains(&Need::Results).then(|| results.check())),
             checked(ledger.check()),
         )?;
         let bus = Bus::new(aws.eventbridge(), events.bus, ledger.clone());
-        let crowd = Requester::new(toloka(&aws, &crowd.url, key, secret, &secrets)?, crowd.fee);
+        let mut crowd = Requester::new(toloka(&aws, &crowd.url, key, secret, &secrets)?, crowd.fee);
+        // Webhooks only hasten what ticks do: without the secret there are none until the next start.
+        if let Some((webhooks, signed_with)) = webhooks.zip(signed_with) {
+            crowd = crowd.with_webhook(webhooks.url, signed_with);
+        }
         Ok(Self {
             shared: Arc::new(Shared {
                 ledger,
@@ -254,6 +261,8 @@ mod tests {
     #[derive(Clone)]
     struct Aws {
         key: Arc<Mutex<&'static str>>,
+        /// What the platform was asked to tell of.
+        subscriptions: Arc<Mutex<Vec<serde_json::Value>>>,
         /// What is asked for and is not there: an operation or a path.
         missing: &'static str,
     }
@@ -261,7 +270,12 @@ mod tests {
     impl Aws {
         fn without(missing: &'static str) -> Self {
             let key = Arc::new(Mutex::new("one"));
-            Self { key, missing }
+            let subscriptions = Arc::default();
+            Self {
+                key,
+                subscriptions,
+                missing,
+            }
         }
 
         fn answer(&self, asked: &Asked) -> Response {
@@ -278,6 +292,11 @@ mod tests {
                     json_answer(&json!({"id": "1", "status": "OPEN"}))
                 }
                 "GET" => StatusCode::UNAUTHORIZED.into_response(),
+                "PUT" if path.ends_with("/webhook-subscriptions") => {
+                    self.subscriptions.lock().unwrap().push(asked.json());
+                    json_answer(&json!({"items": {}, "validation_errors": {}}))
+                }
+                "POST" if path.ends_with("/open") => StatusCode::NO_CONTENT.into_response(),
                 other => panic!("{other} {path}"),
             }
         }
@@ -339,6 +358,27 @@ mod tests {
         );
         let other = Aws::without("").start(&[]).await.unwrap();
         assert_ne!(world.writer(), other.writer());
+    }
+
+    #[tokio::test]
+    async fn the_platform_is_asked_to_tell_of_pools_if_there_is_where_to() {
+        let aws = Aws::without("");
+        let server = aws.clone();
+        let endpoint = serve(move |asked| server.answer(&asked)).await;
+        for receiver in [None, Some("https://told.example")] {
+            let others = environment(endpoint.clone());
+            let lookup = |variable: &str| match variable {
+                "QUORATE_WEBHOOK_URL" => receiver.map(str::to_owned),
+                "QUORATE_WEBHOOK_SECRET" => Some(SECRET.to_owned()),
+                _ => others(variable),
+            };
+            let world = AwsWorld::connect(lookup, &NEEDS).await.unwrap();
+            world.crowd().open_pool("1").await.unwrap();
+        }
+        let told = aws.subscriptions.lock().unwrap();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0][0]["webhook_url"], "https://told.example");
+        assert_eq!(told[0][0]["secret_key"], "one");
     }
 
     #[tokio::test]
