@@ -53,7 +53,7 @@ def programs(logs: Path) -> Path:
 def sam() -> Path:
     """The SAM CLI."""
     folder = subprocess.run(
-        [ROOT / "tests/e2e/venv", ROOT / "tests/e2e/requirements-sam.txt"],
+        [ROOT / "tests/e2e/venv", ROOT / "infra/tests/requirements-lint.txt"],
         check=True, text=True, stdout=subprocess.PIPE,
     )  # fmt: skip
     return Path(folder.stdout.strip()) / "sam"

@@ -52,6 +52,7 @@ class Crowd:
 
     def get(self, path: str) -> dict | list:
         """What the requester API says, past the proxy."""
+        self.process.check()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/api/v1{path}", headers={"Authorization": f"ApiKey {self.key}"}
         )
