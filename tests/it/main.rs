@@ -14,4 +14,5 @@ mod intake;
 mod results;
 mod rounds;
 mod rows;
+mod trouble;
 mod world;

@@ -106,11 +106,16 @@ impl World {
         tasks.into_iter().filter(real).collect()
     }
 
-    /// A request that the campaign's owner makes at the platform, past the pipeline.
-    pub(crate) async fn requester(&self, method: Method, path: &str) -> Value {
+    /// The key of the pipeline's account at the platform.
+    pub(crate) fn requester_key(&self) -> String {
         let secrets = fs::read(self.state_path("secrets.json")).unwrap();
         let secrets: Value = serde_json::from_slice(&secrets).unwrap();
-        let key = secrets["requester_key"].as_str().unwrap();
+        secrets["requester_key"].as_str().unwrap().to_owned()
+    }
+
+    /// A request that the campaign's owner makes at the platform, past the pipeline.
+    pub(crate) async fn requester(&self, method: Method, path: &str) -> Value {
+        let key = self.requester_key();
         let url = format!("{}/api/v1/{path}", self.day.stack().base_url());
         let request = quorate_toloka::http_builder()
             .build()
