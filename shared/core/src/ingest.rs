@@ -120,7 +120,8 @@ pub async fn sweep<W: World>(world: &W, name: &CampaignName) -> PortResult<()> {
                 Err(_) => None,
             })
             .collect();
-        for chunk in found.chunks(100) {
+        // Full batches: what is left over in each chunk would be a batch of its own.
+        for chunk in found.chunks(BATCH_MEMBERS) {
             take_work(world, name, chunk)
                 .await
                 .into_iter()
