@@ -101,8 +101,7 @@ async fn the_cost_is_what_the_document_says() -> Result<()> {
     }
     ensure!(
         document == anew,
-        "infra/COST.md is not what is counted (above). If that is meant, write it anew: \
-         UPDATE=1 ./test, or this test alone as the document says"
+        "infra/COST.md is not what is counted (above); if that is meant, write it anew as it says"
     );
     Ok(())
 }
