@@ -38,8 +38,8 @@ use tokio::sync::OnceCell;
 use crate::meter::Counts;
 use crate::site::{Function, Site, UPLOADS, Uploads};
 
-/// Images of the round: twice what one invocation takes in, in full batches.
-pub(crate) const IMAGES: usize = 2 * UPLOADS_AT_ONCE;
+/// Images of the round: ten full batches, and one that is not.
+pub(crate) const IMAGES: usize = 1000;
 /// How many people judge each.
 pub(crate) const OVERLAP: u64 = 3;
 /// Uploads in one invocation of `create-tasks`: the template's `BatchSize`.

@@ -515,9 +515,10 @@ pub trait Crowd: Send + Sync {
         statuses: &[&str],
         after: Option<&str>,
     ) -> impl Future<Output = PortResult<Page<Assignment>>> + Send;
-    /// A page of the bans that concern a pool.
+    /// A page of the bans that concern a pool of `project`.
     fn bans(
         &self,
+        project: &str,
         pool: &str,
         after: Option<&str>,
     ) -> impl Future<Output = PortResult<Page<Ban>>> + Send;

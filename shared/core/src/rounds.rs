@@ -85,19 +85,19 @@ async fn check_round<W: World>(world: &W, id: &RoundId) -> PortResult<()> {
         return Ok(());
     };
     round = fresh;
-    if let Some(pool) = &round.pool {
-        let status = world.crowd().pool(&pool.id).await?;
-        let status = if open_if_due(world, &round, pool, &status).await? {
-            world.crowd().pool(&pool.id).await?
-        } else {
-            status
-        };
-        guard(world, &round, pool, &status).await?;
-        if let Some(fresh) = ledger.round(id).await? {
-            round = fresh;
+    let status = match &round.pool {
+        Some(pool) => Some(world.crowd().pool(&pool.id).await?),
+        None => None,
+    };
+    let pool = round.pool.as_ref().zip(status.as_ref());
+    if let Some((pool, status)) = pool {
+        if open_if_due(world, &round, pool, status).await? && !status.open {
+            // Nobody has a page of what is new in it, and it is not over.
+            return Ok(());
         }
+        guard(world, &round, pool, status).await?;
     }
-    close_if_done(world, &round).await
+    close_if_done(world, &round, pool).await
 }
 
 /// Whether a round's intake is over, and why.
@@ -227,12 +227,16 @@ async fn guard<W: World>(
 }
 
 /// Closes a sealed round whose work at the crowd is over.
-async fn close_if_done<W: World>(world: &W, round: &Round) -> PortResult<()> {
+async fn close_if_done<W: World>(
+    world: &W,
+    round: &Round,
+    pool: Option<(&RoundPool, &PoolStatus)>,
+) -> PortResult<()> {
     let drained = round.counts.batches_done == round.counts.batches;
     if round.state != RoundState::Sealed || !drained {
         return Ok(());
     }
-    let Some(pool) = round.pool.as_ref().filter(|_| round.counts.tasks > 0) else {
+    let Some((pool, status)) = pool.filter(|_| round.counts.tasks > 0) else {
         // Nothing to work on: only images with the bytes of others, or all were refused.
         let close = Close {
             reason: "EMPTY".to_owned(),
@@ -242,7 +246,6 @@ async fn close_if_done<W: World>(world: &W, round: &Round) -> PortResult<()> {
         };
         return finish(world, round, &close).await;
     };
-    let status = world.crowd().pool(&pool.id).await?;
     let reason = status.close_reason.clone().unwrap_or_default();
     let by_hand = !matches!(
         reason.as_str(),
@@ -277,7 +280,7 @@ async fn close_if_done<W: World>(world: &W, round: &Round) -> PortResult<()> {
     let rewards = world.crowd().spent(&pool.id).await?;
     let close = Close {
         reason,
-        last_stopped: status.last_stopped.unwrap_or_default(),
+        last_stopped: status.last_stopped.clone().unwrap_or_default(),
         at: world.clock().now(),
         spent: budget::with_fee(rewards, world.crowd().fee()),
     };

@@ -356,6 +356,7 @@ async fn prepare_under_lease<W: World>(
     let id = find_or_create_pool(world, &spec).await?;
     let pool = RoundPool {
         id,
+        project,
         golden,
         campaign: campaign.clone(),
         exam_pool: setup.exam_pool.clone(),

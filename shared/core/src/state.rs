@@ -290,6 +290,8 @@ pub struct Round {
 pub struct RoundPool {
     /// The crowd's id of it.
     pub id: String,
+    /// The crowd's id of its project.
+    pub project: String,
     /// Whether its pages mix in control tasks.
     pub golden: bool,
     /// What the campaign was when the pool was made.

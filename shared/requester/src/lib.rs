@@ -485,13 +485,7 @@ impl Crowd for Requester {
         Ok(Page { items, next })
     }
 
-    async fn bans(&self, pool: &str, after: Option<&str>) -> PortResult<Page<Ban>> {
-        let project = self
-            .client
-            .get_pool(pool)
-            .await
-            .map_err(port_error)?
-            .project_id;
+    async fn bans(&self, project: &str, pool: &str, after: Option<&str>) -> PortResult<Page<Ban>> {
         let query = UserRestrictionQuery {
             id: after_id(after),
             sort: Some("id".to_owned()),
@@ -507,7 +501,7 @@ impl Crowd for Requester {
         let concerns =
             |restriction: &types::UserRestriction| match restriction.scope.to_string().as_str() {
                 "POOL" => restriction.pool_id.as_deref() == Some(pool),
-                "PROJECT" => restriction.project_id.as_deref() == Some(&project),
+                "PROJECT" => restriction.project_id.as_deref() == Some(project),
                 _ => true,
             };
         let items = items

@@ -186,7 +186,10 @@ async fn tally<W: World>(world: &W, item: &Round, members: Members) -> Result<Ro
         }
     }
     loop {
-        let page = world.crowd().bans(id, after.as_deref()).await?;
+        let page = world
+            .crowd()
+            .bans(&pool.project, id, after.as_deref())
+            .await?;
         page.items.into_iter().for_each(|ban| tally.ban(ban));
         after = page.next;
         if after.is_none() {

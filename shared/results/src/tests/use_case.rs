@@ -22,6 +22,7 @@ fn closed(number: u32, pool: bool) -> Round {
         reserved: Decimal::ZERO,
         pool: pool.then(|| RoundPool {
             id: format!("pool-{number}"),
+            project: "project".to_owned(),
             golden: true,
             campaign: pets(),
             exam_pool: None,

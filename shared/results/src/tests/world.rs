@@ -223,7 +223,12 @@ impl Crowd for Memory {
         let pages: Vec<Assignment> = self.pages.iter().filter(of_status).cloned().collect();
         Ok(one_a_page(&pages, after))
     }
-    async fn bans(&self, _pool: &str, after: Option<&str>) -> PortResult<Page<Ban>> {
+    async fn bans(
+        &self,
+        _project: &str,
+        _pool: &str,
+        after: Option<&str>,
+    ) -> PortResult<Page<Ban>> {
         Ok(one_a_page(&self.bans, after))
     }
     never_asked! {

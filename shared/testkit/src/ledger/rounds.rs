@@ -79,6 +79,7 @@ pub async fn a_round_gets_one_pool(case: &Case<'_, impl Ledger>) {
     let ledger = case.ledger;
     let pool = |id: &str| RoundPool {
         id: id.to_owned(),
+        project: "p".to_owned(),
         golden: true,
         campaign: definition(),
         exam_pool: Some("e".to_owned()),
@@ -118,6 +119,7 @@ async fn open_and_close(
     ledger.close_round(&id, &close(0)).await.unwrap();
     let pool = RoundPool {
         id: "late".to_owned(),
+        project: "p".to_owned(),
         golden: false,
         campaign: definition(),
         exam_pool: None,
