@@ -330,6 +330,38 @@ class LeastPrivilege(unittest.TestCase):
             if f".{call}()" in code:
                 self.assertIn(action, granted, f"shared/aws calls {call}")
 
+    def test_what_each_function_was_counted_asking_is_granted_to_it(self):
+        granted = {
+            name: {
+                action
+                for policy in role["Policies"]
+                for statement in statements(policy["PolicyDocument"])
+                for action in as_list(statement["Action"])
+            }
+            for name, role in ROLES.items()
+        }
+        actions = {
+            "S3 HeadObject": "s3:GetObject",
+            "S3 GetObject": "s3:GetObjectVersion",
+            "S3 ListObjects": "s3:ListBucketVersions",
+            # What is not there is told only to who may list.
+            "S3 HeadObject (404)": "s3:ListBucket",
+            # Its parts have actions of their own.
+            "DynamoDB TransactWriteItems": None,
+        }
+        rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| (\d+ [^|]+) \|$", (INFRA / "COST.md").read_text(), re.M)
+        self.assertGreaterEqual({function for function, _ in rows}, {"create-tasks", "check-pools", "aggregate-pool"})
+        for function, asked in rows:
+            role = "".join(part.capitalize() for part in function.split("-")) + "Role"
+            for call in (re.sub(r"^\d+ ", "", call) for call in asked.split(", ")):
+                service, _, operation = call.partition(" ")
+                prefix = {"DynamoDB": "dynamodb", "S3": "s3", "EventBridge": "events"}.get(service)
+                if prefix is None:
+                    continue  # A request to the crowd.
+                action = actions.get(call, f"{prefix}:{operation}")
+                if action:
+                    self.assertIn(action, granted[role], f"{function}: {call}")
+
 
 class Data(unittest.TestCase):
     def test_buckets_are_private_versioned_and_encrypted(self):
