@@ -91,7 +91,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {
         // What comes of a round is news that nobody should have to ask for.
-        0 => "warn,quorate_core::rounds=info,quorate_local::notify=info",
+        // The SDK warns of every place where it looks for a region in vain.
+        0 => "warn,aws_config=error,quorate_core::rounds=info,quorate_local::notify=info",
         1 => "warn,quorate=info",
         2 => "info,quorate=debug",
         _ => "trace",
