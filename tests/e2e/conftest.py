@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ from emulator import Emulator
 from processes import ROOT, run
 from proxy import Proxy
 
+# So that what the fixtures started ends with the tests, whoever ends these.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 DEMO = ROOT / "shared/local/demo"
 
 WORKERS = 20
@@ -29,9 +33,10 @@ TIME_SCALE = 300.0
 
 
 @pytest.fixture(scope="session")
-def logs() -> Path:
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where everything goes that happens here."""
-    folder = Path(os.environ["QUORATE_TEST_LOGS"]).resolve()
+    told = os.environ.get("QUORATE_TEST_LOGS")
+    folder = Path(told).resolve() / "e2e" if told else tmp_path_factory.mktemp("logs")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

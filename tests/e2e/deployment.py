@@ -58,14 +58,18 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def _lower(headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
 def http(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
     """A GET, or a POST if there is a body."""
     request = urllib.request.Request(url, body, headers or {})
     try:
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=30) as answer:
-            return Answer(answer.status, dict(answer.headers.lower_items()), answer.read())
+            return Answer(answer.status, _lower(answer.headers), answer.read())
     except urllib.error.HTTPError as error:
-        return Answer(error.code, {name.lower(): value for name, value in error.headers.items()}, error.read())
+        return Answer(error.code, _lower(error.headers), error.read())
 
 
 class Deployment:
@@ -104,6 +108,10 @@ class Deployment:
             environment(self.emulator.url) | {"SAM_CLI_TELEMETRY": "0"},
             cwd=folder,
         )  # fmt: skip
+        # The emulator takes a number that comes from a parameter for a text, and then polls no queue.
+        self.lambdas.update_event_source_mapping(
+            UUID=self.mapping("CreateTasks"), ScalingConfig={"MaximumConcurrency": 4}
+        )
 
     @cached_property
     def s3(self):
@@ -191,12 +199,16 @@ class Deployment:
                 self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
 
+    def mapping(self, function: str) -> str:
+        """What feeds a function from its queue, by its id."""
+        mappings = self.lambdas.list_event_source_mappings(FunctionName=self.outputs[function])
+        return mappings["EventSourceMappings"][0]["UUID"]
+
     @contextmanager
     def held_back(self) -> Iterator[None]:
         """Uploads wait in their queue, and go to create-tasks together at the end: what the batching
         window does, which the emulator does not have."""
-        mappings = self.lambdas.list_event_source_mappings(FunctionName=self.outputs["CreateTasks"])
-        mapping = mappings["EventSourceMappings"][0]["UUID"]
+        mapping = self.mapping("CreateTasks")
         self.lambdas.update_event_source_mapping(UUID=mapping, Enabled=False)
         try:
             yield

@@ -12,25 +12,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use quorate_core::event::Event;
 use quorate_core::ids::{CampaignName, ImageId, RoundId};
 use quorate_core::ingest::{self, Upload};
 use quorate_core::link::LinkSigner;
 use quorate_core::ports::{
-    Clock, Ledger as _, ObjectMeta, Objects, Page, PortError, PortResult, Put, World,
+    Clock, Ledger as _, Notify, ObjectMeta, Objects, Page, PortError, PortResult, Put, World,
 };
 use quorate_core::time::Timestamp;
 use quorate_core::{reconcile, rounds};
 use quorate_local::ledger::SqliteLedger;
-use quorate_local::notify::LocalNotify;
 use quorate_local::objects::Folder;
 use quorate_requester::Requester;
 use quorate_results::{Outcome, aggregate_round};
 use quorate_toloka::Client;
 use rust_decimal::Decimal;
 use serde::Deserialize;
-use tokio::sync::mpsc;
 
 /// Ticks after which the round should have been aggregated: all of its answers are there.
 const TICKS: u32 = 60;
@@ -57,11 +57,13 @@ struct Plan {
     folder: PathBuf,
 }
 
-/// A folder; its objects have the versions that a bucket gave them, if that is told.
+/// A folder as a bucket.
 struct Bucket {
     name: String,
     folder: Folder,
-    versions: Option<BTreeMap<String, String>>,
+    /// Of uploads: those that came so far, with the versions that they have in the real bucket.
+    /// Others in the folder are not there yet.
+    versions: Option<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Bucket {
@@ -69,8 +71,16 @@ impl Bucket {
         let Some(versions) = &self.versions else {
             return Some(meta);
         };
+        let versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
         let version = versions.get(&meta.key)?.clone();
         Some(ObjectMeta { version, ..meta })
+    }
+
+    fn arrive(&self, key: &str, version: &str) {
+        if let Some(versions) = &self.versions {
+            let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
+            versions.insert(key.to_owned(), version.to_owned());
+        }
     }
 }
 
@@ -123,13 +133,22 @@ impl Clock for StillClock {
     }
 }
 
+/// Nobody is told anything.
+struct Nobody;
+
+impl Notify for Nobody {
+    async fn notify(&self, _: &Event) -> PortResult<()> {
+        Ok(())
+    }
+}
+
 struct OneMachine {
     ledger: SqliteLedger,
     crowd: Requester,
     uploads: Bucket,
     results: Bucket,
     clock: StillClock,
-    notify: LocalNotify,
+    notify: Nobody,
 }
 
 impl World for OneMachine {
@@ -137,7 +156,7 @@ impl World for OneMachine {
     type Crowd = Requester;
     type Objects = Bucket;
     type Clock = StillClock;
-    type Notify = LocalNotify;
+    type Notify = Nobody;
 
     fn ledger(&self) -> &SqliteLedger {
         &self.ledger
@@ -154,7 +173,7 @@ impl World for OneMachine {
     fn clock(&self) -> &StillClock {
         &self.clock
     }
-    fn notify(&self) -> &LocalNotify {
+    fn notify(&self) -> &Nobody {
         &self.notify
     }
     async fn links(&self) -> PortResult<LinkSigner> {
@@ -173,15 +192,13 @@ impl OneMachine {
         let client = Client::builder(&plan.crowd)
             .api_key(plan.key.as_str())
             .build()?;
-        // What is on the bus here is not needed: this program looks after its only round itself.
-        let (bus, _) = mpsc::unbounded_channel();
         Ok(Self {
             ledger: SqliteLedger::open(&plan.folder.join("ledger.sqlite"))?,
             crowd: Requester::new(client, plan.fee),
             uploads: Bucket {
                 name: plan.bucket.clone(),
                 folder: Folder::new(&plan.bucket, &plan.uploads)?,
-                versions: Some(plan.versions.clone()),
+                versions: Some(Mutex::default()),
             },
             results: Bucket {
                 name: "results".to_owned(),
@@ -189,19 +206,20 @@ impl OneMachine {
                 versions: None,
             },
             clock: StillClock(AtomicI64::new(jiff::Timestamp::now().as_millisecond())),
-            notify: LocalNotify::open(&plan.folder.join("events.jsonl"), bus)?,
+            notify: Nobody,
         })
     }
 
-    /// Takes these uploads in, as one delivery.
-    async fn take(&self, keys: &[&String]) -> Result<()> {
-        let uploads: Vec<Upload> = keys
-            .iter()
-            .map(|key| Upload {
+    /// Takes these uploads, key and version, in: as one delivery.
+    async fn take(&self, some: &[(&String, &String)]) -> Result<()> {
+        let mut uploads = Vec::new();
+        for (key, version) in some {
+            self.uploads.arrive(key, version);
+            uploads.push(Upload {
                 key: (*key).clone(),
-                version: None,
-            })
-            .collect();
+                version: Some((*version).clone()),
+            });
+        }
         for result in ingest::create_tasks(self, &uploads).await {
             result?;
         }
@@ -232,34 +250,41 @@ async fn main() -> Result<()> {
         .context("usage: one_machine PLAN.json")?;
     let plan: Plan = serde_json::from_slice(&fs::read(&path)?)?;
     let world = OneMachine::open(&plan)?;
-    let by_id: BTreeMap<ImageId, &String> = plan
+    let by_id: BTreeMap<ImageId, (&String, &String)> = plan
         .versions
         .iter()
-        .map(|(key, version)| (ImageId::of_object(&plan.bucket, key, version), key))
+        .map(|(key, version)| {
+            (
+                ImageId::of_object(&plan.bucket, key, version),
+                (key, version),
+            )
+        })
         .collect();
     let mut batches = Vec::new();
     for batch in &plan.batches {
-        let keys: Option<Vec<&String>> = batch.iter().map(|id| by_id.get(id).copied()).collect();
-        batches
-            .push(keys.with_context(|| format!("a batch holds what nobody uploaded: {batch:?}"))?);
+        let uploads: Option<Vec<_>> = batch.iter().map(|id| by_id.get(id).copied()).collect();
+        batches.push(uploads.with_context(|| format!("a batch of unknown images: {batch:?}"))?);
     }
-    let sent: BTreeSet<&String> = batches.iter().flatten().copied().collect();
-    let is_image = |key: &&String| key.starts_with(&format!("{}/images/", plan.campaign));
-    let (images, others): (Vec<&String>, Vec<&String>) = plan.versions.keys().partition(is_image);
+    let sent: BTreeSet<&String> = batches.iter().flatten().map(|(key, _)| *key).collect();
+    let folder = format!("{}/images/", plan.campaign);
+    let (images, others): (Vec<_>, Vec<_>) = plan
+        .versions
+        .iter()
+        .partition(|(key, _)| key.starts_with(&folder));
     // What is in no batch has the bytes of something that is: it has to come behind that, and before
     // the round is full.
     let last = batches.last_mut().context("there are no batches")?;
-    last.extend(images.into_iter().filter(|key| !sent.contains(*key)));
+    last.extend(images.into_iter().filter(|(key, _)| !sent.contains(key)));
 
     // The definition sorts before the folders with the control images.
     world.take(&others).await?;
-    for keys in &batches {
+    for batch in &batches {
         ensure!(
-            keys.len() <= ingest::BATCH_MEMBERS,
+            batch.len() <= ingest::BATCH_MEMBERS,
             "a batch is too large: {}",
-            keys.len()
+            batch.len()
         );
-        world.take(keys).await?;
+        world.take(batch).await?;
     }
     let round = RoundId {
         campaign: plan.campaign,
