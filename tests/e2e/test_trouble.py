@@ -26,12 +26,12 @@ def png(number: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(line)) + chunk(b"IEND", b"")
 
 
-def campaign(name: str, images: int, overlap: int = 3) -> dict[str, bytes]:
+def campaign(name: str, images: int) -> dict[str, bytes]:
     """A campaign of two labels that is full with so many images."""
     text = f"""
         question = "Cat or dog?"
         labels = ["CAT", "DOG"]
-        overlap = {overlap}
+        overlap = 3
         images_per_page = 10
         reward_per_page = 0.05
         # On the crowd's clock, which runs fast: images are fetched in real time.
@@ -194,26 +194,3 @@ def test_a_revoked_token_parks_the_work_until_there_is_another(deployment: Deplo
     deployment.set_token(crowd.key)
     results = deployment.results(name)
     is_labelled_once(name, set(images), results, crowd)
-
-
-def test_a_thousand_images_ask_little_of_the_crowd(deployment: Deployment, crowd: Crowd) -> None:
-    name, images = "thousand", pictures("thousand", 1000)
-    deployment.upload(campaign(name, len(images), overlap=5))
-    deployment.drained("UploadsQueue")
-    begin = sum(crowd.proxy.count().values())
-    with deployment.held_back():
-        deployment.upload(images)
-    deployment.drained("UploadsQueue", 120)
-
-    def at_work() -> list[dict]:
-        deployment.tick()
-        return [pool for pool in crowd.pools(name) if pool["status"] == "OPEN"]
-
-    wait_for("an open pool", at_work, 120, 5)
-    # The minutes that the crowd takes are not looked at in seconds: a tick is two requests.
-    wait_for("all answers", lambda: all(pool["status"] == "CLOSED" for pool in crowd.pools(name)), 300, 1)
-    results = deployment.results(name)
-    asked = crowd.proxy.count(begin)
-    is_labelled_once(name, set(images), results, crowd)
-    print(f"\n{sum(asked.values())} requests to the crowd for 1000 images:", dict(asked.most_common()))
-    assert sum(asked.values()) <= 45, asked
