@@ -40,7 +40,9 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60, pause
 class Process:
     """A program in a process group of its own, its output in a file."""
 
-    def __init__(self, command: list[str | Path], log: Path, env: dict[str, str] | None = None):
+    def __init__(
+        self, command: list[str | Path], log: Path, env: dict[str, str] | None = None, cwd: Path | None = None
+    ):
         self.log = log
         self.start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
@@ -50,7 +52,7 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=env,
-                cwd=log.parent,
+                cwd=cwd or log.parent,
                 start_new_session=True,
             )
 
@@ -90,21 +92,16 @@ class Process:
 
 def run(command: list[str | Path], log: Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
     """Runs a command to its end; fails with the end of its output."""
-    with log.open("ab") as output:
-        output.write(f"$ {' '.join(map(str, command))}\n".encode())
-        output.flush()
-        ended = subprocess.run(
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=env,
-            cwd=cwd,
-            check=False,
-        )
-    if ended.returncode != 0:
+    with log.open("a") as output:
+        output.write(f"$ {' '.join(map(str, command))}\n")
+    process = Process(command, log, env, cwd)
+    try:
+        code = process.popen.wait()
+    finally:
+        process.stop()
+    if code != 0:
         end = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
-        raise RuntimeError(f"{command[0]} ended with {ended.returncode}:\n{end}\nAll of it is in {log}")
+        raise RuntimeError(f"{command[0]} ended with {code}:\n{end}\nAll of it is in {log}")
 
 
 def first_json_line(log: Path, start: int) -> dict | None:

@@ -43,6 +43,7 @@ class Gate:
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
         """Clients that are killed hang up in the middle: that is what tests do."""
