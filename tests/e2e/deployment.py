@@ -23,7 +23,7 @@ from processes import ROOT, run, wait_for
 STACK = "quorate-e2e"
 
 
-def build(sam: Path, folder: Path) -> Path:
+def build(sam: Path, folder: Path, architecture: str = "x86_64") -> Path:
     """`sam build` with the real functions; the built template."""
     env = environment("http://127.0.0.1:1") | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -34,14 +34,14 @@ def build(sam: Path, folder: Path) -> Path:
         [
             sam, "build", "--beta-features",
             "--template-file", ROOT / "infra/template.yaml",
-            "--build-dir", folder / "build",
-            "--parameter-overrides", "ParameterKey=Architecture,ParameterValue=x86_64",
+            "--build-dir", folder / f"build-{architecture}",
+            "--parameter-overrides", f"ParameterKey=Architecture,ParameterValue={architecture}",
         ],
-        folder / "sam-build.log",
+        folder / f"sam-build-{architecture}.log",
         env,
         cwd=folder,
     )  # fmt: skip
-    return folder / "build/template.yaml"
+    return folder / f"build-{architecture}/template.yaml"
 
 
 @dataclass
