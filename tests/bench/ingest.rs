@@ -22,6 +22,7 @@ use quorate_crowd::Clock;
 use quorate_local::ledger::SqliteLedger;
 use quorate_local::runner::{self, UPLOADS_AT_ONCE};
 use quorate_local::stack::{Config, Stack};
+use quorate_tests::png;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -115,20 +116,6 @@ fn drop_pile(data: &Path) -> Result<()> {
         fs::write(images.join(format!("{number:05}.png")), png(number))?;
     }
     Ok(())
-}
-
-/// A PNG whose frame is whole; the number makes its bytes its own.
-fn png(number: u32) -> Vec<u8> {
-    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-    let header = [0, 0, 0, 2, 0, 0, 0, 2, 8, 2, 0, 0, 0];
-    let number = number.to_be_bytes();
-    for (kind, data) in [(b"IHDR", &header[..]), (b"IDAT", &number), (b"IEND", &[])] {
-        bytes.extend(u32::try_from(data.len()).unwrap_or(0).to_be_bytes());
-        bytes.extend(kind);
-        bytes.extend(data);
-        bytes.extend([0; 4]);
-    }
-    bytes
 }
 
 /// Delivers every image as `quorate up` does.

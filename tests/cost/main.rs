@@ -31,6 +31,7 @@ use quorate_core::ports::{Clock as _, Crowd as _, Ledger as _, World as _};
 use quorate_core::state::{Round, RoundState};
 use quorate_crowd::simulate::{self, Simulation, Truth};
 use quorate_crowd::{Clock, Config, Platform};
+use quorate_tests::png;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
@@ -182,7 +183,7 @@ impl Stage {
         let mut images = Vec::new();
         for number in 0..IMAGES {
             let key = format!("cells/images/{number:04}.png");
-            images.push(self.upload(&key, png(number)).await?);
+            images.push(self.upload(&key, png(u32::try_from(number)?)).await?);
         }
         let mut invocations = 1;
         for some in images.chunks(UPLOADS_AT_ONCE) {
@@ -378,18 +379,4 @@ fn tick() -> Result<Value> {
     Ok(serde_json::from_str(include_str!(
         "../../events/scheduler-tick.json"
     ))?)
-}
-
-/// A PNG whose frame is whole, another one for every number.
-fn png(number: usize) -> Vec<u8> {
-    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-    let header = [0, 0, 0, 2, 0, 0, 0, 2, 8, 2, 0, 0, 0];
-    let number = number.to_be_bytes();
-    for (kind, data) in [(b"IHDR", &header[..]), (b"IDAT", &number), (b"IEND", &[])] {
-        bytes.extend(u32::try_from(data.len()).unwrap_or(0).to_be_bytes());
-        bytes.extend(kind);
-        bytes.extend(data);
-        bytes.extend([0; 4]);
-    }
-    bytes
 }

@@ -1,7 +1,9 @@
 //! Campaigns: wrong ones, changed ones, two at once, and one that nobody could be admitted to.
 
 use crate::rows::clickbait;
-use crate::world::{CATS, World, get, png, row};
+use quorate_tests::png;
+
+use crate::world::{CATS, World, get, row};
 
 /// The labels that a round's votes were counted for.
 fn votes_for(world: &World, round: u32) -> Vec<String> {

@@ -4,9 +4,10 @@
 use aws_lambda_events::event::sqs::SqsEvent;
 use quorate_core::ports::{Objects as _, World as _};
 use quorate_core::state::RoundState;
+use quorate_tests::png;
 use serde_json::{Value, json};
 
-use crate::world::{CATS, World, png};
+use crate::world::{CATS, World};
 
 const UNUSUAL: &str = include_str!("../../events/sqs-unusual.json");
 const MALFORMED: &str = include_str!("../../events/sqs-malformed.json");

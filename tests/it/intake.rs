@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 
+use quorate_tests::{chunk, png};
 use serde_json::Value;
 
-use crate::world::{CATS, World, blood_cell, chunk, get, png, row};
+use crate::world::{CATS, World, blood_cell, get, row};
 
 /// A PNG that says it is 30 000 pixels wide and high: it would unpack to gigabytes.
 fn bomb() -> Vec<u8> {

@@ -5,10 +5,11 @@ use std::fs;
 use std::time::Duration;
 
 use quorate_core::campaign::hex;
+use quorate_tests::png;
 use reqwest::Method;
 use sha2::{Digest, Sha256};
 
-use crate::world::{CATS, World, get, png};
+use crate::world::{CATS, World, get};
 
 /// Uploads a campaign with control images of every kind, and six images.
 async fn with_controls(world: &World) {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use quorate_core::state::{RoundState, SealReason};
+use quorate_tests::png;
 use reqwest::Method;
 use rust_decimal::Decimal;
 
-use crate::world::{CATS, World, get, png};
+use crate::world::{CATS, World, get};
 
 /// Uploads so many different images and tells of all of them at once; their keys.
 async fn drop_images(world: &World, number: u32) -> Vec<String> {

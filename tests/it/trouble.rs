@@ -14,12 +14,13 @@ use quorate_local::notify::LocalNotify;
 use quorate_local::objects::Folder;
 use quorate_local::stack::{Stack, StackClock};
 use quorate_requester::Requester;
+use quorate_tests::png;
 use quorate_toloka::Client;
 use reqwest::StatusCode;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::world::{CATS, World, png};
+use crate::world::{CATS, World};
 
 /// The way to the platform, which can be shut.
 #[derive(Clone)]
