@@ -22,7 +22,7 @@ use quorate_crowd::Clock;
 use quorate_local::ledger::SqliteLedger;
 use quorate_local::runner::{self, UPLOADS_AT_ONCE};
 use quorate_local::stack::{Config, Stack};
-use quorate_tests::png;
+use quorate_testkit::png;
 use rust_decimal::Decimal;
 use serde_json::Value;
 

@@ -31,7 +31,7 @@ use quorate_core::ports::{Clock as _, Crowd as _, Ledger as _, World as _};
 use quorate_core::state::{Round, RoundState};
 use quorate_crowd::simulate::{self, Simulation, Truth};
 use quorate_crowd::{Clock, Config, Platform};
-use quorate_tests::png;
+use quorate_testkit::png;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;

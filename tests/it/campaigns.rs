@@ -1,7 +1,7 @@
 //! Campaigns: wrong ones, changed ones, two at once, and one that nobody could be admitted to.
 
 use crate::rows::clickbait;
-use quorate_tests::png;
+use quorate_testkit::png;
 
 use crate::world::{CATS, World, get, row};
 

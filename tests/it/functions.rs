@@ -4,7 +4,7 @@
 use aws_lambda_events::event::sqs::SqsEvent;
 use quorate_core::ports::{Objects as _, World as _};
 use quorate_core::state::RoundState;
-use quorate_tests::png;
+use quorate_testkit::png;
 use serde_json::{Value, json};
 
 use crate::world::{CATS, World};

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use quorate_tests::{chunk, png};
+use quorate_testkit::{chunk, png};
 use serde_json::Value;
 
 use crate::world::{CATS, World, blood_cell, get, row};

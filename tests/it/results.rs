@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use quorate_core::campaign::hex;
-use quorate_tests::png;
+use quorate_testkit::png;
 use reqwest::Method;
 use sha2::{Digest, Sha256};
 

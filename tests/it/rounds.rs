@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quorate_core::state::{RoundState, SealReason};
-use quorate_tests::png;
+use quorate_testkit::png;
 use reqwest::Method;
 use rust_decimal::Decimal;
 

@@ -14,7 +14,7 @@ use quorate_local::notify::LocalNotify;
 use quorate_local::objects::Folder;
 use quorate_local::stack::{Stack, StackClock};
 use quorate_requester::Requester;
-use quorate_tests::png;
+use quorate_testkit::png;
 use quorate_toloka::Client;
 use reqwest::StatusCode;
 use rust_decimal::Decimal;

@@ -13,6 +13,9 @@
 
 pub mod ledger;
 pub mod objects;
+mod png;
+
+pub use png::{chunk, png};
 
 /// How often a check asks again for what may lag.
 const PATIENCE: usize = 500;
