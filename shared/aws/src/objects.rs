@@ -10,10 +10,11 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{EncodingType, ObjectVersion};
 use percent_encoding::percent_decode_str;
 use quorate_core::ports::{ObjectMeta, Objects, Page, PortError, PortResult, Put};
+use quorate_core::time::Timestamp;
 
 use crate::error::{port_error, refusal};
 
@@ -131,6 +132,7 @@ impl Objects for Bucket {
                 key: key.to_owned(),
                 version: version(head.version_id(), head.e_tag()),
                 size: size(head.content_length()),
+                modified: modified(head.last_modified()),
             })),
             Err(error) if matches!(refusal(&error), Some((404, _))) => Ok(None),
             Err(error) => Err(port_error(self.path(key), &error)),
@@ -194,6 +196,7 @@ impl Objects for Bucket {
                 key: decode(found.key().unwrap_or_default())?,
                 version: version(found.version_id(), found.e_tag()),
                 size: size(found.size()),
+                modified: modified(found.last_modified()),
             })
         });
         let more = listing.is_truncated() == Some(true);
@@ -260,6 +263,12 @@ fn size(length: Option<i64>) -> u64 {
     length
         .and_then(|length| u64::try_from(length).ok())
         .unwrap_or_default()
+}
+
+fn modified(at: Option<&DateTime>) -> Timestamp {
+    // Without it, as old as can be said: such an object is not taken for new again and again.
+    let millis = at.and_then(|at| at.to_millis().ok());
+    Timestamp(millis.unwrap_or_default())
 }
 
 /// A key as a listing encodes it: like a form, a space is a plus.
@@ -400,7 +409,8 @@ mod tests {
             let version = |key: &str, id: &str, latest: bool| {
                 format!(
                     "<Version><Key>{key}</Key><VersionId>{id}</VersionId><IsLatest>{latest}</IsLatest>\
-                     <ETag>&quot;{ETAG}&quot;</ETag><Size>7</Size></Version>"
+                     <ETag>&quot;{ETAG}&quot;</ETag><Size>7</Size>\
+                     <LastModified>2026-01-01T00:00:00.000Z</LastModified></Version>"
                 )
             };
             format!(
@@ -419,6 +429,7 @@ mod tests {
             key: key.to_owned(),
             version: version.to_owned(),
             size: 7,
+            modified: Timestamp(1_767_225_600_000),
         };
         assert_eq!(first.items, [meta("a b+.jpg", "v2"), meta("größe", ETAG)]);
         assert_eq!(first.next.as_deref(), Some("a b+.jpg"));

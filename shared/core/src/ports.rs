@@ -64,6 +64,9 @@ pub struct ObjectMeta {
     pub version: String,
     /// Bytes.
     pub size: u64,
+    /// When this version came into the bucket, by the bucket's clock. S3 counts an upload in parts
+    /// from its first part; a folder says when it first saw the file as it is.
+    pub modified: Timestamp,
 }
 
 /// Whether a put-if-absent wrote.

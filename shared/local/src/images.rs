@@ -165,7 +165,9 @@ mod tests {
     async fn server() -> Server {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path();
-        let uploads = Folder::keeping("uploads", &base.join("up"), &base.join("kept")).unwrap();
+        let (root, kept) = (base.join("up"), base.join("kept"));
+        let uploads =
+            Folder::keeping("uploads", &root, &kept, quorate_crowd::Clock::real()).unwrap();
         let bytes: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
         uploads.put(KEY, &bytes).await.unwrap();
         let version = uploads.head(KEY).await.unwrap().unwrap().version;

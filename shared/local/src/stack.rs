@@ -172,7 +172,7 @@ impl Stack {
                 .clock
                 .not_before(jiff::Timestamp::from_millisecond(millis)?);
         }
-        let (uploads, results) = folders(data)?;
+        let (uploads, results) = folders(data, &config.clock)?;
         let client = Client::builder(&base_url)
             .api_key(kept.requester_key.as_str())
             .build()?;
@@ -310,9 +310,10 @@ async fn known(
 
 /// The buckets in the stack's folder, without what a killed process left half written in those that
 /// only the stack writes: people write into `uploads/`.
-fn folders(data: &Path) -> Result<(Folder, Folder)> {
+fn folders(data: &Path, clock: &CrowdClock) -> Result<(Folder, Folder)> {
     let versions = data.join("state/versions");
-    let uploads = Folder::keeping("uploads", &data.join("uploads"), &versions)?;
+    let root = data.join("uploads");
+    let uploads = Folder::keeping("uploads", &root, &versions, clock.clone())?;
     let results = Folder::new("results", &data.join("results"))?;
     for folder in [&results, &Folder::new("versions", &versions)?] {
         let root = folder.root().display();

@@ -14,6 +14,7 @@ macro_rules! objects_checks {
         $crate::checks!(
             $crate::objects, [$(#[$attribute])*], $run,
             an_object_is_what_was_put_last
+            a_later_version_is_not_older
             of_many_puts_if_absent_one_creates
             what_was_read_stays_readable
             a_limit_cuts_an_object_off
@@ -99,6 +100,22 @@ pub async fn an_object_is_what_was_put_last(case: &Case<'_, impl Objects>) {
         .map(|it| (it.version, it.size))
         .collect();
     assert_eq!(listed, [(second.version, 6), (empty, 0)]);
+}
+
+/// What came since the last look is told from what was there before it.
+pub async fn a_later_version_is_not_older(case: &Case<'_, impl Objects>) {
+    let modified = async || {
+        let head = case.objects.head(&case.key("a")).await.unwrap().unwrap();
+        let listed = case.objects.list(&case.key("a"), None).await.unwrap();
+        // A head's time is in whole seconds on S3, a listing's may be in milliseconds.
+        assert_eq!(head.modified.seconds(), listed.items[0].modified.seconds());
+        head.modified
+    };
+    case.put("a", b"one").await;
+    let first = modified().await;
+    assert!(first.0 > 0, "{first}");
+    case.put("a", b"second").await;
+    assert!(first <= modified().await);
 }
 
 /// The commit point of results: the first writer wins, and nobody after it changes anything.

@@ -12,6 +12,10 @@
 //! noticed by its hash and made again from the file. A folder of results keeps no
 //! versions: its objects are written once, or replaced by what is meant to be read instead.
 //!
+//! A file's own times say when its bytes were written, not when they came here: files and folders
+//! that are moved keep them. So an object counts as modified when this process first saw its file as
+//! it is, on the clock of whoever has the folder.
+//!
 //! Hidden files (`.name`) are no objects, so that half-written ones can be there under such a name;
 //! symbolic links are never followed.
 
@@ -30,6 +34,8 @@ use std::time::{Duration, SystemTime};
 
 use quorate_core::campaign::hex;
 use quorate_core::ports::{ObjectMeta, Objects, Page, PortError, PortResult, Put};
+use quorate_core::time::Timestamp;
+use quorate_crowd::Clock;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
@@ -53,7 +59,17 @@ struct Inner {
     bucket: String,
     root: PathBuf,
     kept: Option<PathBuf>,
-    versions: Mutex<HashMap<String, (Stamp, Version)>>,
+    clock: Clock,
+    seen: Mutex<HashMap<String, Seen>>,
+}
+
+/// What is remembered of a file until it changes.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    stamp: Stamp,
+    since: Timestamp,
+    /// None as long as the file may change without its stamp telling.
+    version: Option<Version>,
 }
 
 type Version = [u8; 16];
@@ -64,26 +80,28 @@ impl Folder {
     /// # Errors
     /// If the folder cannot be created or read.
     pub fn new(bucket: &str, root: &Path) -> io::Result<Self> {
-        Self::with(bucket, root, None)
+        Self::with(bucket, root, None, Clock::real())
     }
 
-    /// Like [`Folder::new`]; what `get` returns whole is kept as a copy in the folder `store`.
+    /// Like [`Folder::new`]; what `get` returns whole is kept as a copy in the folder `store`, and
+    /// `clock` says when objects came.
     ///
     /// # Errors
     /// If one of the folders cannot be created or read.
-    pub fn keeping(bucket: &str, root: &Path, store: &Path) -> io::Result<Self> {
+    pub fn keeping(bucket: &str, root: &Path, store: &Path, clock: Clock) -> io::Result<Self> {
         fs::create_dir_all(store)?;
-        Self::with(bucket, root, Some(store.canonicalize()?))
+        Self::with(bucket, root, Some(store.canonicalize()?), clock)
     }
 
-    fn with(bucket: &str, root: &Path, kept: Option<PathBuf>) -> io::Result<Self> {
+    fn with(bucket: &str, root: &Path, kept: Option<PathBuf>, clock: Clock) -> io::Result<Self> {
         fs::create_dir_all(root)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 bucket: bucket.to_owned(),
                 root: root.canonicalize()?,
                 kept,
-                versions: Mutex::default(),
+                clock,
+                seen: Mutex::default(),
             }),
         })
     }
@@ -168,6 +186,7 @@ impl Objects for Folder {
 /// What an open file is at one moment.
 struct Snapshot {
     stamp: Stamp,
+    since: Timestamp,
     version: Version,
 }
 
@@ -267,12 +286,12 @@ impl Inner {
     /// The version of an open file; none if it changes meanwhile.
     fn snapshot(&self, key: &str, file: &mut File) -> io::Result<Option<Snapshot>> {
         let stamp = Stamp::of(&file.metadata()?);
-        if let Some((known, version)) = self.remembered().get(key)
-            && *known == stamp
-        {
+        let Seen { since, version, .. } = self.seen(key, stamp);
+        if let Some(version) = version {
             return Ok(Some(Snapshot {
                 stamp,
-                version: *version,
+                since,
+                version,
             }));
         }
         let version = digest_file(file)?;
@@ -280,14 +299,36 @@ impl Inner {
             return Ok(None);
         }
         let age = SystemTime::now().duration_since(stamp.changed);
-        if age.is_ok_and(|age| age >= FRESH) {
-            self.remembered().insert(key.to_owned(), (stamp, version));
+        if age.is_ok_and(|age| age >= FRESH)
+            && let Some(seen) = self.remembered().get_mut(key)
+            && seen.stamp == stamp
+        {
+            seen.version = Some(version);
         }
-        Ok(Some(Snapshot { stamp, version }))
+        Ok(Some(Snapshot {
+            stamp,
+            since,
+            version,
+        }))
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Stamp, Version)>> {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is remembered of the file under a key, which now has this stamp.
+    fn seen(&self, key: &str, stamp: Stamp) -> Seen {
+        let new = Seen {
+            stamp,
+            since: self.clock.now().into(),
+            version: None,
+        };
+        let mut remembered = self.remembered();
+        let seen = remembered.entry(key.to_owned()).or_insert(new);
+        if seen.stamp != stamp {
+            *seen = new;
+        }
+        *seen
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<String, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The copy of a version; none if there is none, or only a damaged one.
@@ -458,6 +499,7 @@ fn meta(key: &str, snapshot: &Snapshot) -> ObjectMeta {
         key: key.to_owned(),
         version: text(&snapshot.version),
         size: snapshot.stamp.size,
+        modified: snapshot.since,
     }
 }
 

@@ -5,10 +5,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// When the places of these tests are made.
+const MORNING: Timestamp = Timestamp(1_767_225_600_000);
+
 struct Place {
     _folder: tempfile::TempDir,
     root: PathBuf,
     store: PathBuf,
+    clock: Clock,
 }
 
 fn place() -> Place {
@@ -18,12 +22,13 @@ fn place() -> Place {
         _folder: folder,
         root: base.join("uploads"),
         store: base.join("versions"),
+        clock: Clock::manual("2026-01-01T00:00:00Z".parse().unwrap()),
     }
 }
 
 impl Place {
     fn folder(&self) -> Folder {
-        Folder::keeping("uploads", &self.root, &self.store).unwrap()
+        Folder::keeping("uploads", &self.root, &self.store, self.clock.clone()).unwrap()
     }
 
     fn write(&self, key: &str, body: &[u8]) {
@@ -56,6 +61,32 @@ fn run(check: impl AsyncFnOnce(&Folder)) {
 }
 
 quorate_testkit::objects_checks!(run);
+
+#[tokio::test]
+async fn a_file_came_when_it_was_first_seen_as_it_is() {
+    let place = place();
+    let folder = place.folder();
+    let modified = async || folder.head("cats/1.jpg").await.unwrap().unwrap().modified;
+    place.write("cats/1.jpg", b"first");
+    place.age("cats/1.jpg");
+    place.clock.advance(Duration::from_secs(60));
+    assert_eq!(modified().await, MORNING.plus(Duration::from_secs(60)));
+    place.clock.advance(Duration::from_secs(60));
+    assert_eq!(modified().await, MORNING.plus(Duration::from_secs(60)));
+    place.write("cats/1.jpg", b"second");
+    let listed = folder.list("cats/", None).await.unwrap();
+    assert_eq!(
+        listed.items[0].modified,
+        MORNING.plus(Duration::from_secs(120))
+    );
+    // A folder that is moved here brings files of any age.
+    fs::create_dir(place.root.join("old")).unwrap();
+    fs::rename(place.root.join("cats"), place.root.join("old/cats")).unwrap();
+    place.clock.advance(Duration::from_secs(60));
+    assert_eq!(folder.head("cats/1.jpg").await, Ok(None));
+    fs::rename(place.root.join("old/cats"), place.root.join("cats")).unwrap();
+    assert_eq!(modified().await, MORNING.plus(Duration::from_secs(180)));
+}
 
 async fn list(folder: &Folder, prefix: &str) -> Vec<String> {
     let (mut keys, mut after) = (Vec::new(), None);

@@ -84,6 +84,7 @@ impl Objects for Bucket {
             key: key.to_owned(),
             version: "v1".to_owned(),
             size: body.len() as u64,
+            modified: Timestamp::default(),
         }))
     }
     async fn get(&self, key: &str, version: &str, limit: u64) -> PortResult<Option<Vec<u8>>> {

@@ -373,6 +373,8 @@ fn meta(key: &str, path: &Path) -> PortResult<ObjectMeta> {
         key: key.to_owned(),
         version: VERSION.to_owned(),
         size,
+        // All of it is new.
+        modified: Timestamp::default(),
     })
 }
 
