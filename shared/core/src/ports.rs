@@ -338,6 +338,8 @@ pub struct PoolStatus {
     pub close_reason: Option<String>,
     /// When it closed last, as the crowd writes it.
     pub last_stopped: Option<String>,
+    /// No page has fewer images: 1 if the last images of a worker make a page however few they are.
+    pub least_images: u32,
 }
 
 /// What came of asking the crowd to open a pool.
@@ -480,8 +482,18 @@ pub trait Crowd: Send + Sync {
     fn create_pool(&self, spec: &PoolSpec<'_>) -> impl Future<Output = PortResult<String>> + Send;
     /// Opens a pool or a training.
     fn open_pool(&self, pool: &str) -> impl Future<Output = PortResult<PoolOpened>> + Send;
-    /// Stops giving out a pool's tasks.
+    /// Stops giving out a pool's tasks, until somebody opens it.
     fn close_pool(&self, pool: &str) -> impl Future<Output = PortResult<()>> + Send;
+    /// Stops giving out a pool's tasks for a change of its settings (`FOR_UPDATE`): if nobody opens
+    /// it, the crowd does after a quarter of an hour. Changes nothing in a closed pool.
+    fn close_for_update(&self, pool: &str) -> impl Future<Output = PortResult<()>> + Send;
+    /// A closed pool makes no page of fewer than `least` images from now on, whatever is left. Not
+    /// one request but two, reading the pool and writing it back: harmless when repeated.
+    fn set_least_images(
+        &self,
+        pool: &str,
+        least: u32,
+    ) -> impl Future<Output = PortResult<()>> + Send;
     /// How a pool stands.
     fn pool(&self, pool: &str) -> impl Future<Output = PortResult<PoolStatus>> + Send;
     /// Asks for tasks under an operation id; invalid ones are skipped and told of in the log.

@@ -104,6 +104,29 @@ pub fn pool(spec: &PoolSpec<'_>) -> Result<Pool, String> {
     Ok(pool)
 }
 
+/// No page of `pool` has fewer images: 1 if the last images of a worker may make a page however few
+/// they are, which is so unless the pool says otherwise.
+#[must_use]
+pub fn least_images(pool: &Pool) -> u32 {
+    let mixer = pool.mixer_config.as_ref();
+    let strict = mixer.filter(|mixer| mixer.force_last_assignment == Some(false));
+    strict.map_or(1, |mixer| {
+        let full = mixer.real_tasks_count;
+        mixer
+            .min_real_tasks_count
+            .map_or(full, |least| least.min(full))
+            .max(1)
+    })
+}
+
+/// Lets no page of `pool` have fewer than `least` images, the last ones neither.
+pub fn set_least_images(pool: &mut Pool, least: u32) {
+    if let Some(mixer) = &mut pool.mixer_config {
+        mixer.min_real_tasks_count = Some(least.min(mixer.real_tasks_count));
+        mixer.force_last_assignment = Some(false);
+    }
+}
+
 fn native_pool(spec: &PoolSpec<'_>) -> Pool {
     let campaign = spec.campaign;
     let mut rules = work_rules(campaign);

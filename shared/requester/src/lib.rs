@@ -369,6 +369,24 @@ impl Crowd for Requester {
             .map_err(port_error)
     }
 
+    async fn close_for_update(&self, pool: &str) -> PortResult<()> {
+        self.client
+            .close_pool_for_update(pool)
+            .await
+            .map(|_| ())
+            .map_err(port_error)
+    }
+
+    async fn set_least_images(&self, pool: &str, least: u32) -> PortResult<()> {
+        let mut settings = self.client.get_pool(pool).await.map_err(port_error)?;
+        compile::set_least_images(&mut settings, least);
+        self.client
+            .update_pool(pool, &settings)
+            .await
+            .map(|_| ())
+            .map_err(port_error)
+    }
+
     async fn pool(&self, pool: &str) -> PortResult<PoolStatus> {
         let pool = self.client.get_pool(pool).await.map_err(port_error)?;
         // A locked pool is held by an operation: it is not over.
@@ -378,6 +396,7 @@ impl Crowd for Requester {
         );
         Ok(PoolStatus {
             open,
+            least_images: compile::least_images(&pool),
             close_reason: pool.last_close_reason.map(|reason| reason.to_string()),
             last_stopped: pool.last_stopped.map(|time| time.to_string()),
         })

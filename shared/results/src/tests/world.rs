@@ -241,6 +241,8 @@ impl Crowd for Memory {
         create_pool(_spec: &PoolSpec<'_>) -> String;
         open_pool(_pool: &str) -> PoolOpened;
         close_pool(_pool: &str) -> ();
+        close_for_update(_pool: &str) -> ();
+        set_least_images(_pool: &str, _least: u32) -> ();
         pool(_pool: &str) -> PoolStatus;
         submit(_pool: &str, _field: &str, _id: OperationId, _tasks: &[NewTask]) -> Submitted;
         operation(_id: OperationId) -> OperationStatus;
