@@ -14,6 +14,7 @@
 pub mod ledger;
 pub mod objects;
 mod png;
+pub mod sim;
 
 pub use png::{chunk, png};
 
