@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quorate_core::ports::{ObjectMeta, Objects, Page, PortResult, Put};
+use quorate_core::ports::{Clock as _, ObjectMeta, Objects, Page, PortResult, Put};
+use quorate_core::time::Timestamp;
+
+use super::SimClock;
 
 /// Versions in a page of a listing.
 const PAGE: usize = 1000;
@@ -14,6 +17,7 @@ const PAGE: usize = 1000;
 #[derive(Debug)]
 pub struct SimObjects {
     name: String,
+    clock: SimClock,
     state: Mutex<State>,
 }
 
@@ -30,14 +34,16 @@ struct Version {
     id: String,
     /// None for a delete marker.
     body: Option<Arc<[u8]>>,
+    modified: Timestamp,
 }
 
 impl SimObjects {
     /// An empty bucket.
     #[must_use]
-    pub fn new(name: &str) -> Self {
+    pub fn new(name: &str, clock: SimClock) -> Self {
         Self {
             name: name.to_owned(),
+            clock,
             state: Mutex::default(),
         }
     }
@@ -47,14 +53,22 @@ impl SimObjects {
     pub fn fork(&self) -> Self {
         Self {
             name: self.name.clone(),
+            clock: self.clock.clone(),
             state: Mutex::new(self.lock().clone()),
         }
+    }
+
+    /// Puts an object; its version.
+    pub fn upload(&self, key: &str, body: &[u8]) -> String {
+        let now = self.clock.now();
+        self.lock().push(key, Some(body.into()), now)
     }
 
     /// Puts a delete marker on top of what is under `key`: it is gone from `head` and `list`, and
     /// its versions stay readable.
     pub fn delete(&self, key: &str) {
-        self.lock().push(key, None);
+        let now = self.clock.now();
+        self.lock().push(key, None, now);
     }
 
     /// What is there now: the newest version under each key that is not deleted.
@@ -74,11 +88,16 @@ impl SimObjects {
 }
 
 impl State {
-    fn push(&mut self, key: &str, body: Option<Arc<[u8]>>) {
+    fn push(&mut self, key: &str, body: Option<Arc<[u8]>>, modified: Timestamp) -> String {
         self.last += 1;
         let id = format!("v{}", self.last);
         let versions = self.keys.entry(key.to_owned()).or_default();
-        versions.push(Version { id, body });
+        versions.push(Version {
+            id: id.clone(),
+            body,
+            modified,
+        });
+        id
     }
 
     fn newest(&self, key: &str) -> Option<ObjectMeta> {
@@ -94,6 +113,7 @@ fn meta(key: &str, versions: &[Version]) -> Option<ObjectMeta> {
         key: key.to_owned(),
         version: newest.id.clone(),
         size: u64::try_from(size).unwrap_or(u64::MAX),
+        modified: newest.modified,
     })
 }
 
@@ -137,16 +157,17 @@ impl Objects for SimObjects {
     }
 
     async fn put(&self, key: &str, body: &[u8]) -> PortResult<()> {
-        self.lock().push(key, Some(body.into()));
+        self.upload(key, body);
         Ok(())
     }
 
     async fn put_if_absent(&self, key: &str, body: &[u8]) -> PortResult<Put> {
+        let now = self.clock.now();
         let mut state = self.lock();
         if state.newest(key).is_some() {
             return Ok(Put::Existed);
         }
-        state.push(key, Some(body.into()));
+        state.push(key, Some(body.into()), now);
         Ok(Put::Created)
     }
 }
@@ -163,14 +184,16 @@ mod tests {
     }
 
     fn run(check: impl AsyncFnOnce(&SimObjects)) {
-        check(&SimObjects::new("uploads")).now_or_never().unwrap();
+        check(&SimObjects::new("uploads", SimClock::new(Timestamp(0))))
+            .now_or_never()
+            .unwrap();
     }
 
     crate::objects_checks!(run);
 
     #[test]
     fn what_is_deleted_is_gone_but_its_versions_stay() {
-        let bucket = SimObjects::new("uploads");
+        let bucket = SimObjects::new("uploads", SimClock::new(Timestamp(0)));
         now(bucket.put("a", b"one"));
         let version = now(bucket.head("a")).unwrap().version;
         let fork = bucket.fork();
@@ -188,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_page_may_be_empty_and_not_the_last() {
-        let bucket = SimObjects::new("uploads");
+        let bucket = SimObjects::new("uploads", SimClock::new(Timestamp(0)));
         for _ in 0..PAGE {
             bucket.delete("a");
         }

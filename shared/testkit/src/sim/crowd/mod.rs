@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use quorate_core::ids::{ImageId, OperationId};
 use quorate_core::ports::{Ban, Clock as _, NewTask, PortError, PortResult};
-use quorate_core::state::Outcome;
+use quorate_core::state::{Kind, Outcome};
 use quorate_core::time::Timestamp;
 use rust_decimal::Decimal;
 
@@ -82,6 +82,7 @@ pub enum Request {
     CreatePool,
     OpenPool,
     ClosePool,
+    UpdatePool,
     Pool,
     Submit,
     Operation,
@@ -401,6 +402,22 @@ impl SimCrowd {
     #[must_use]
     pub fn pools(&self) -> Vec<Pool> {
         self.state().pools.values().cloned().collect()
+    }
+
+    /// The pools that are open, without trainings and exams.
+    #[must_use]
+    pub fn open_pools(&self) -> Vec<String> {
+        let state = self.state();
+        let open = state
+            .pools
+            .values()
+            .filter(|pool| pool.open && pool.kind == Kind::Real);
+        open.map(|pool| pool.id.clone()).collect()
+    }
+
+    /// Looks at the pools. `look` must not ask this crowd for anything.
+    pub fn look<T>(&self, look: impl FnOnce(&BTreeMap<String, Pool>) -> T) -> T {
+        look(&self.state().pools)
     }
 
     /// What all pools have cost.

@@ -11,6 +11,11 @@ use rust_decimal::Decimal;
 /// How long a pool may stay open.
 const LIFETIME: Duration = Duration::from_secs(180 * 86_400);
 
+/// Why a pool is closed whose settings change.
+pub(super) const FOR_UPDATE: &str = "FOR_UPDATE";
+/// After which it opens by itself.
+const UPDATE: Duration = Duration::from_secs(900);
+
 /// A task at the crowd.
 #[derive(Clone, Debug)]
 pub struct Task {
@@ -174,8 +179,12 @@ impl Pool {
                 } else {
                     0
                 },
-                // As `force_last_assignment` has it: what is left makes a page.
-                least: 1,
+                // Without a budget what is left makes a page, as `force_last_assignment` has it.
+                least: if work && campaign.budget.is_some() {
+                    campaign.images_per_page as usize
+                } else {
+                    1
+                },
                 controls,
                 // A worker who has seen every control task goes on without; an exam and a training
                 // have nothing else.
@@ -192,6 +201,12 @@ impl Pool {
     /// From now on no page has fewer images.
     pub fn set_least_images(&mut self, least: usize) {
         self.recipe.least = least.min(self.recipe.images);
+    }
+
+    /// The least images on a page.
+    #[must_use]
+    pub fn least_images(&self) -> usize {
+        self.recipe.least
     }
 
     /// Why a task cannot be made, if so.
@@ -266,6 +281,12 @@ impl Pool {
         }
         if self.expires <= now {
             self.close("EXPIRED", self.expires);
+        }
+        let updated = self
+            .last_stopped
+            .filter(|_| self.close_reason == Some(FOR_UPDATE));
+        if !self.open && updated.is_some_and(|stopped| now.since(stopped) >= UPDATE) {
+            self.open(now);
         }
     }
 

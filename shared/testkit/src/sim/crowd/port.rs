@@ -12,7 +12,7 @@ use quorate_core::state::{Kind, Outcome};
 use quorate_core::time::Timestamp;
 use rust_decimal::Decimal;
 
-use super::pool::{PageState, Pool, WorkerPage};
+use super::pool::{FOR_UPDATE, PageState, Pool, WorkerPage};
 use super::{Made, Operation, Request, SimCrowd, State, worker_id};
 
 /// What is not there is refused.
@@ -171,6 +171,23 @@ impl Crowd for SimCrowd {
         Ok(())
     }
 
+    async fn close_for_update(&self, pool: &str) -> PortResult<()> {
+        let mut state = self.enter(Request::ClosePool)?;
+        state.pool(pool)?.close(FOR_UPDATE, self.clock.now());
+        Ok(())
+    }
+
+    async fn set_least_images(&self, pool: &str, least: u32) -> PortResult<()> {
+        let mut state = self.enter(Request::UpdatePool)?;
+        let pool = state.pool(pool)?;
+        if pool.open {
+            let reason = format!("pool {} is open: its settings cannot change", pool.id);
+            return Err(PortError::Refused(reason));
+        }
+        pool.set_least_images(least as usize);
+        Ok(())
+    }
+
     async fn pool(&self, pool: &str) -> PortResult<PoolStatus> {
         let mut state = self.enter(Request::Pool)?;
         let pool = state.pool(pool)?;
@@ -178,6 +195,7 @@ impl Crowd for SimCrowd {
             open: pool.open,
             close_reason: pool.close_reason.map(str::to_owned),
             last_stopped: pool.last_stopped.map(wire),
+            least_images: u32::try_from(pool.least_images()).unwrap_or(u32::MAX),
         })
     }
 
