@@ -287,3 +287,120 @@ pub async fn the_longest_due_comes_first(case: &Case<'_, impl Ledger>) {
     eventually(ids.clone(), async || case.due(&ids, at(30)).await).await;
     eventually(ids[..1].to_vec(), async || case.due(&ids, at(19)).await).await;
 }
+
+/// Who lost a batch comes back after all is over; so do requests that were under way for long.
+pub async fn a_late_writer_changes_nothing(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let ledger = case.ledger;
+    let admission = case.admission(case.images(0..2));
+    ledger.admit(&admission).await.unwrap();
+    let id = admission.batch.unwrap().id;
+    let claim = async |writer, now, until| {
+        let claimed = ledger.claim_batch(id, writer, at(now), at(until)).await;
+        claimed.unwrap().map(|batch| batch.fence)
+    };
+    let finish = async |fence, outcomes: &[Outcome]| {
+        let finished = ledger.finish_batch(id, fence, outcomes).await;
+        finished.unwrap()
+    };
+    assert_eq!(claim("a", 1, 60).await, Some(1));
+    assert_eq!(claim("b", 60, 120).await, Some(2));
+    assert_eq!(claim("a", 61, 60).await, None, "its first claim again");
+    assert_eq!(finish(1, &tasks(2)).await, Write::Lost);
+    assert_eq!(finish(3, &tasks(2)).await, Write::Lost, "nobody's fence");
+    assert_eq!(finish(2, &tasks(2)).await, Write::Done);
+
+    let (batch, counts) = (ledger.batch(id).await, case.counts(1).await);
+    let mut others = tasks(2);
+    others.reverse();
+    for (fence, outcomes) in [(1, &tasks(2)), (1, &others), (2, &others), (3, &tasks(2))] {
+        assert_eq!(finish(fence, outcomes).await, Write::Lost);
+    }
+    for fence in [1, 2, 3] {
+        let postponed = ledger.postpone_batch(id, fence, at(5), Some("late")).await;
+        assert_eq!(postponed, Ok(Write::Lost));
+    }
+    for (writer, now, until) in [("a", 1, 60), ("b", 60, 120), ("c", 999, 1099)] {
+        assert_eq!(claim(writer, now, until).await, None);
+    }
+    assert_eq!(
+        finish(2, &tasks(2)).await,
+        Write::Done,
+        "its reply was lost"
+    );
+    let admission = case.admission(case.images(0..2));
+    assert_eq!(ledger.admit(&admission).await, Ok(Admitted::Known));
+    assert_eq!(ledger.park(&admission).await, Ok(Admitted::Known));
+    assert_eq!(ledger.batch(id).await, batch);
+    assert_eq!(case.counts(1).await, counts);
+}
+
+/// A lease that ran out keeps nobody away, but what was done under it counts as long as nobody else
+/// began.
+pub async fn a_fence_holds_until_the_next_claim(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let ledger = case.ledger;
+    let admission = case.admission(case.images(0..1));
+    ledger.admit(&admission).await.unwrap();
+    let id = admission.batch.unwrap().id;
+    let claim = async |now, until| {
+        let claimed = ledger.claim_batch(id, "w", at(now), at(until)).await;
+        claimed.unwrap().map(|batch| batch.fence)
+    };
+    let postpone = async |fence, due| {
+        let postponed = ledger.postpone_batch(id, fence, at(due), None).await;
+        postponed.unwrap()
+    };
+    assert_eq!(claim(1, 60).await, Some(1));
+    assert_eq!(postpone(1, 30).await, Write::Done);
+    assert_eq!(claim(2, 60).await, None, "it was given back");
+    assert_eq!(postpone(1, 40).await, Write::Done, "and later again");
+    assert_eq!(claim(39, 99).await, None);
+    assert_eq!(claim(40, 99).await, Some(2));
+    assert_eq!(postpone(1, 50).await, Write::Lost);
+    assert_eq!(postpone(2, 70).await, Write::Done);
+    let finished = ledger.finish_batch(id, 2, &tasks(1)).await;
+    assert_eq!(finished, Ok(Write::Done));
+    assert_eq!(case.counts(1).await.batches_done, 1);
+}
+
+/// The same writer asks many times at once, and not always for the same.
+pub async fn of_many_ends_of_a_batch_one_counts(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let ledger = case.ledger;
+    let admission = case.admission(case.images(0..2));
+    ledger.admit(&admission).await.unwrap();
+    let id = admission.batch.unwrap().id;
+    ledger.claim_batch(id, "w", at(1), at(60)).await.unwrap();
+    let refused = Outcome::Refused("no such image".to_owned());
+    let some = [tasks(1), vec![refused]].concat();
+    let ends: Vec<Vec<Outcome>> = (0..8)
+        .map(|n| if n % 2 == 0 { tasks(2) } else { some.clone() })
+        .collect();
+    let finished = join_all(ends.iter().map(|end| ledger.finish_batch(id, 1, end))).await;
+    let stored = ledger.batch(id).await.unwrap().unwrap().outcomes;
+    for (end, finished) in ends.iter().zip(finished) {
+        let expected = if *end == stored {
+            Write::Done
+        } else {
+            Write::Lost
+        };
+        assert_eq!(finished, Ok(expected));
+    }
+    let counts = case.counts(1).await;
+    assert_eq!((counts.batches_done, counts.tasks + counts.refused), (1, 2));
+    let made = if stored == some { 1 } else { 2 };
+    assert_eq!(counts.tasks, made);
+}
+
+/// Writers who open a pool at the same time send its control tasks once.
+pub async fn of_many_control_batches_one_counts(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let golden = case.control(Kind::Golden, "1.png", "a");
+    let batch = case.batch(vec![golden], 0);
+    let added = join_all((0..8).map(|_| case.ledger.add_control_batch(&batch))).await;
+    let count = |wanted| added.iter().filter(|it| **it == Ok(wanted)).count();
+    assert_eq!((count(Write::Done), count(Write::Lost)), (1, 7));
+    assert_eq!(case.counts(1).await.batches, 1);
+    assert_eq!(case.batches(1).await, [batch]);
+}

@@ -1,12 +1,13 @@
 //! Campaigns.
 
+use futures_util::future::join_all;
 use quorate_core::campaign::Campaign;
 use quorate_core::ids::CampaignName;
 use quorate_core::ports::{Ledger, Write};
 use quorate_core::state::{CampaignItem, Lease, Setup};
 use rust_decimal::Decimal;
 
-use super::{Case, at, definition};
+use super::{Case, at, definition, only};
 
 /// A save is taken if it knows the one before it.
 pub async fn a_campaign_is_saved_by_one_writer_at_a_time(case: &Case<'_, impl Ledger>) {
@@ -70,4 +71,41 @@ pub async fn a_large_campaign_comes_back(case: &Case<'_, impl Ledger>) {
     assert_eq!(case.ledger.save_campaign(&large).await, Ok(Write::Done));
     let stored = case.ledger.campaign(&case.campaign).await;
     assert_eq!(stored, Ok(Some(large)));
+}
+
+/// Whoever saves a campaign has not seen what its rounds did since.
+pub async fn a_save_leaves_rounds_and_money(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let ledger = case.ledger;
+    let admission = case.admission(case.images(0..1));
+    ledger.admit(&admission).await.unwrap();
+    assert_eq!(ledger.save_campaign(&case.item(2)).await, Ok(Write::Done));
+    ledger.open_round(&case.round(2), at(1)).await.unwrap();
+    let again = ledger.save_campaign(&case.item(2)).await;
+    assert_eq!(again, Ok(Write::Done), "its reply was lost");
+    let expected = CampaignItem {
+        round: 2,
+        committed: Decimal::ONE,
+        ..case.item(2)
+    };
+    assert_eq!(ledger.campaign(&case.campaign).await, Ok(Some(expected)));
+}
+
+/// Of those who want to work on a campaign's setup one gets the lease.
+pub async fn of_many_saves_one_is_taken(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let ledger = case.ledger;
+    let leased = |n: u32| CampaignItem {
+        lease: Some(Lease {
+            writer: n.to_string(),
+            until: at(60),
+        }),
+        round: 1,
+        ..case.item(2)
+    };
+    let items: Vec<CampaignItem> = (0..8).map(leased).collect();
+    let saved = join_all(items.iter().map(|item| ledger.save_campaign(item))).await;
+    let won = only(&saved, Ok(Write::Done));
+    let stored = ledger.campaign(&case.campaign).await;
+    assert_eq!(stored.unwrap().as_ref(), Some(&items[won]));
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, join3};
 use quorate_core::ids::{CampaignName, ImageId};
-use quorate_core::ports::{Admission, Admitted, Ledger};
+use quorate_core::ports::{Admission, Admitted, Ledger, Write};
 use quorate_core::state::{Counts, Image, Kind, SealReason};
 use rust_decimal::Decimal;
 
@@ -273,4 +273,36 @@ pub async fn aliases_are_listed_whole_and_in_order(case: &Case<'_, impl Ledger>)
     assert_eq!(pages, 2);
     let none = ledger.round_aliases(&case.round(2), None).await.unwrap();
     assert_eq!((none.items, none.next), (Vec::new(), None));
+}
+
+/// Uploads that come while the round is sealed are in it or are not, and the books say which.
+pub async fn uploads_meet_the_seal(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let (ledger, id) = (case.ledger, case.round(1));
+    let mut admissions: Vec<Admission> = (0..9)
+        .map(|n| case.admission(case.images(n..n + 1)))
+        .collect();
+    let late = admissions.pop().unwrap();
+    let (early, others) = admissions.split_at(4);
+    let admit = async |some: &[Admission]| join_all(some.iter().map(|it| ledger.admit(it))).await;
+    let seal = ledger.seal_round(&id, SealReason::Age);
+    let (early, sealed, others) = join3(admit(early), seal, admit(others)).await;
+    assert_eq!(sealed, Ok(Write::Done));
+    assert_eq!(ledger.admit(&late).await, Ok(Admitted::Sealed));
+    let mut taken = 0;
+    for (admission, admitted) in admissions.iter().zip(early.into_iter().chain(others)) {
+        let is_taken = admitted != Ok(Admitted::Sealed);
+        let again = match is_taken {
+            true => Admitted::Known,
+            false => Admitted::Sealed,
+        };
+        assert_eq!(ledger.admit(admission).await, Ok(again));
+        let batch = admission.batch.as_ref().unwrap().id;
+        let stored = ledger.batch(batch).await.unwrap();
+        assert_eq!(stored.is_some(), is_taken);
+        taken += u64::from(is_taken);
+    }
+    let counts = case.counts(1).await;
+    assert_eq!((counts.images, counts.batches), (taken, taken));
+    assert_eq!(case.committed().await, Decimal::from(taken));
 }

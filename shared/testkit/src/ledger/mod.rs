@@ -50,10 +50,17 @@ macro_rules! ledger_checks {
             $crate::ledger, [$(#[$attribute])*], $run,
             a_campaign_is_saved_by_one_writer_at_a_time
             a_large_campaign_comes_back
+            a_save_leaves_rounds_and_money
+            of_many_saves_one_is_taken
             a_round_goes_one_way
             a_round_gets_one_pool
             a_round_has_one_aggregator_at_a_time
             of_many_who_open_a_round_one_opens_it
+            rounds_overlap_and_do_not_mix
+            an_aggregated_round_stays_as_it_is
+            a_round_that_was_given_back_is_claimed_anew
+            of_many_pools_a_round_has_one
+            of_many_who_move_a_round_one_does
             an_image_is_admitted_once
             images_may_follow_their_admission
             the_same_bytes_have_one_original
@@ -62,10 +69,15 @@ macro_rules! ledger_checks {
             admissions_at_once_all_count
             control_images_have_different_bytes
             aliases_are_listed_whole_and_in_order
+            uploads_meet_the_seal
             money_is_reserved_spent_and_released
             the_first_reason_is_what_is_there
             a_parked_batch_waits_for_money
             aliases_of_a_parked_batch_count_in_the_round
+            of_many_admissions_the_budget_covers_some
+            what_is_reserved_twice_is_released
+            of_many_who_unpark_a_batch_one_does
+            a_sealed_round_is_no_reason_not_to_park
             the_budget_is_never_passed
             control_batches_count_in_an_unfinished_round
             a_batch_has_one_sender_at_a_time
@@ -75,6 +87,10 @@ macro_rules! ledger_checks {
             a_large_batch_comes_back
             batches_are_listed_whole_and_in_order
             the_longest_due_comes_first
+            a_late_writer_changes_nothing
+            a_fence_holds_until_the_next_claim
+            of_many_ends_of_a_batch_one_counts
+            of_many_control_batches_one_counts
         );
     };
 }
@@ -136,6 +152,15 @@ pub fn tasks(count: usize) -> Vec<Outcome> {
     (0..count)
         .map(|n| Outcome::Task(format!("0000ab12cd--{n:012}")))
         .collect()
+}
+
+/// Where the one `wanted` answer is.
+fn only<T: PartialEq + std::fmt::Debug>(answers: &[T], wanted: T) -> usize {
+    let found: Vec<usize> = (0..answers.len())
+        .filter(|at| answers[*at] == wanted)
+        .collect();
+    assert_eq!(found.len(), 1, "{answers:?}");
+    found[0]
 }
 
 impl<'a, L: Ledger> Case<'a, L> {

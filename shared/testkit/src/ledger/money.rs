@@ -1,10 +1,11 @@
 //! Money: reserved, parked, spent, released.
 
+use futures_util::future::join_all;
 use quorate_core::ports::{Admission, Admitted, Ledger, Write};
 use quorate_core::state::{Batch, BatchState, Close, Counts, Image, SealReason};
 use rust_decimal::Decimal;
 
-use super::{Case, at, close};
+use super::{Case, at, close, only};
 use crate::eventually;
 
 /// What a round reserves is committed until its close, and then what it spent.
@@ -180,4 +181,112 @@ pub async fn aliases_of_a_parked_batch_count_in_the_round(case: &Case<'_, impl L
     let hashes = ["bytes1".to_owned()];
     let claimed = ledger.originals(&case.campaign, &hashes).await.unwrap();
     assert!(claimed.is_empty());
+}
+
+/// Uploads that come at once do not pass the budget together.
+pub async fn of_many_admissions_the_budget_covers_some(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let admissions: Vec<Admission> = (0..8)
+        .map(|n| Admission {
+            budget: Some(Decimal::from(3)),
+            ..case.admission(case.images(n..n + 1))
+        })
+        .collect();
+    let admitted = join_all(admissions.iter().map(|it| case.ledger.admit(it))).await;
+    let over = Admitted::OverBudget {
+        committed: Decimal::from(3),
+    };
+    let is_over = |it: &&Result<Admitted, _>| **it == Ok(over.clone());
+    assert_eq!(admitted.iter().filter(is_over).count(), 5, "{admitted:?}");
+    assert!(admitted.iter().all(Result::is_ok), "{admitted:?}");
+    assert_eq!(case.committed().await, Decimal::from(3));
+    assert_eq!(case.counts(1).await.images, 3);
+}
+
+/// What was reserved twice because a reply was lost is released once and for all at the close.
+pub async fn what_is_reserved_twice_is_released(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let (ledger, id) = (case.ledger, case.round(1));
+    let admission = case.admission(case.images(0..1));
+    ledger.admit(&admission).await.unwrap();
+    let budget = Some(Decimal::from(3));
+    let reserve = async |amount| ledger.reserve(&id, amount, budget).await;
+    for _ in 0..2 {
+        let reserved = reserve(Decimal::ONE).await;
+        assert_eq!(
+            reserved,
+            Ok(Admitted::Done { images: 1 }),
+            "up to the budget"
+        );
+    }
+    let over = Admitted::OverBudget {
+        committed: Decimal::from(3),
+    };
+    assert_eq!(reserve(Decimal::new(1, 2)).await, Ok(over));
+    let nothing = reserve(Decimal::ZERO).await;
+    assert_eq!(nothing, Ok(Admitted::Done { images: 1 }));
+    ledger.seal_round(&id, SealReason::Age).await.unwrap();
+    case.work_off(1, at(1)).await;
+    for _ in 0..2 {
+        assert_eq!(ledger.close_round(&id, &close(75)).await, Ok(Write::Done));
+        assert_eq!(case.committed().await, Decimal::new(75, 2));
+    }
+}
+
+/// Sweeps that find the same parked batch unpark it once, though not all into the same round; and
+/// one that comes later does not begin it anew.
+pub async fn of_many_who_unpark_a_batch_one_does(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let ledger = case.ledger;
+    ledger.open_round(&case.round(2), at(1)).await.unwrap();
+    let admission = case.admission(case.images(0..2));
+    ledger.park(&admission).await.unwrap();
+    let id = admission.batch.unwrap().id;
+    let parked = ledger.batch(id).await.unwrap().unwrap();
+    let rounds = [1, 2, 1, 2, 1, 2, 1, 2].map(|number| case.round(number));
+    let unpark = |round| ledger.unpark(&parked, round, None, at(9));
+    let unparked = join_all(rounds.iter().map(unpark)).await;
+    let won = rounds[only(&unparked, Ok(Admitted::Done { images: 2 }))].number;
+    let known = unparked.iter().filter(|it| **it == Ok(Admitted::Known));
+    assert_eq!(known.count(), 7, "{unparked:?}");
+
+    let lost = 3 - won;
+    let counts = case.counts(won).await;
+    assert_eq!((counts.images, counts.batches), (2, 1));
+    assert_eq!(case.counts(lost).await, Counts::default());
+    assert_eq!(case.batches(lost).await, []);
+    assert_eq!(case.batches(won).await[0].round, Some(case.round(won)));
+    assert_eq!(case.committed().await, Decimal::ONE);
+
+    case.send(id, at(9), at(60)).await;
+    let done = ledger.batch(id).await;
+    for round in &rounds {
+        assert_eq!(unpark(round).await, Ok(Admitted::Known));
+    }
+    assert_eq!(ledger.batch(id).await, done);
+    assert_eq!(case.counts(won).await.batches, 1);
+}
+
+/// A batch without aliases is parked whatever becomes of the round: it is in none.
+pub async fn a_sealed_round_is_no_reason_not_to_park(case: &Case<'_, impl Ledger>) {
+    case.open().await;
+    let (ledger, id) = (case.ledger, case.round(1));
+    ledger.seal_round(&id, SealReason::Age).await.unwrap();
+    let park = async |range| ledger.park(&case.admission(case.images(range))).await;
+    let nothing = Admitted::Done { images: 0 };
+    assert_eq!(park(0..1).await, Ok(nothing.clone()));
+    ledger.close_round(&id, &close(0)).await.unwrap();
+    assert_eq!(park(1..2).await, Ok(nothing));
+    assert_eq!(
+        park(0..2).await,
+        Ok(Admitted::Known),
+        "their bytes are claimed"
+    );
+    let nowhere = Admission {
+        round: case.round(9),
+        ..case.admission(case.images(2..3))
+    };
+    assert!(ledger.park(&nowhere).await.is_err());
+    assert_eq!(case.committed().await, Decimal::ZERO);
+    assert_eq!(case.counts(1).await, Counts::default());
 }

@@ -60,14 +60,14 @@ impl SimObjects {
 
     /// Puts an object; its version.
     pub fn upload(&self, key: &str, body: &[u8]) -> String {
-        let now = self.clock.now();
+        let now = self.now();
         self.lock().push(key, Some(body.into()), now)
     }
 
     /// Puts a delete marker on top of what is under `key`: it is gone from `head` and `list`, and
     /// its versions stay readable.
     pub fn delete(&self, key: &str) {
-        let now = self.clock.now();
+        let now = self.now();
         self.lock().push(key, None, now);
     }
 
@@ -80,6 +80,11 @@ impl SimObjects {
             Some((key.clone(), body))
         };
         state.keys.iter().filter_map(newest).collect()
+    }
+
+    /// Now, as S3 tells it: in whole seconds.
+    fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now().seconds() * 1000)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -162,7 +167,7 @@ impl Objects for SimObjects {
     }
 
     async fn put_if_absent(&self, key: &str, body: &[u8]) -> PortResult<Put> {
-        let now = self.clock.now();
+        let now = self.now();
         let mut state = self.lock();
         if state.newest(key).is_some() {
             return Ok(Put::Existed);
@@ -177,23 +182,26 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::ledger::{NOON, at};
 
     /// The answer of a future that is ready at once.
     fn now<T>(future: impl Future<Output = PortResult<T>>) -> T {
         future.now_or_never().unwrap().unwrap()
     }
 
+    fn bucket() -> SimObjects {
+        SimObjects::new("uploads", SimClock::new(NOON))
+    }
+
     fn run(check: impl AsyncFnOnce(&SimObjects)) {
-        check(&SimObjects::new("uploads", SimClock::new(Timestamp(0))))
-            .now_or_never()
-            .unwrap();
+        check(&bucket()).now_or_never().unwrap();
     }
 
     crate::objects_checks!(run);
 
     #[test]
     fn what_is_deleted_is_gone_but_its_versions_stay() {
-        let bucket = SimObjects::new("uploads", SimClock::new(Timestamp(0)));
+        let bucket = bucket();
         now(bucket.put("a", b"one"));
         let version = now(bucket.head("a")).unwrap().version;
         let fork = bucket.fork();
@@ -211,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_page_may_be_empty_and_not_the_last() {
-        let bucket = SimObjects::new("uploads", SimClock::new(Timestamp(0)));
+        let bucket = bucket();
         for _ in 0..PAGE {
             bucket.delete("a");
         }
@@ -220,5 +228,18 @@ mod tests {
         assert_eq!((page.items, page.next.as_deref()), (vec![], Some("a")));
         let page = now(bucket.list("", Some("a")));
         assert_eq!((page.items[0].key.as_str(), page.next), ("b", None));
+    }
+
+    #[test]
+    fn an_object_came_in_a_second() {
+        let clock = SimClock::new(Timestamp(at(1).0 + 999));
+        let bucket = SimObjects::new("uploads", clock.clone());
+        let first = bucket.upload("a", b"one");
+        clock.set(at(2));
+        bucket.upload("b", b"two");
+        let objects = now(bucket.list("", None)).items;
+        let modified = objects.iter().map(|it| it.modified);
+        assert_eq!(modified.collect::<Vec<_>>(), [at(1), at(2)]);
+        assert_eq!(objects[0].version, first);
     }
 }
