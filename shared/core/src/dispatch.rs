@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use crate::budget;
 use crate::event;
 use crate::ids::{BatchId, CampaignName, ImageId, RoundId};
 use crate::link::{self, LinkSigner};
@@ -145,7 +146,7 @@ impl<W: World> Dispatcher<'_, W> {
         Ok(claimed.map(|batch| Claimed { batch, pool }))
     }
 
-    /// The pool that a batch goes to, if it exists yet.
+    /// The pool that a batch goes to, if it exists yet and the money for its images is reserved.
     async fn pool_of(&mut self, batch: &Batch) -> PortResult<Option<String>> {
         if batch.pool.is_some() {
             return Ok(batch.pool.clone());
@@ -157,7 +158,11 @@ impl<W: World> Dispatcher<'_, W> {
             return Ok(pool.clone());
         }
         let round = self.world.ledger().round(id).await?;
-        let pool = round.and_then(|round| round.pool).map(|pool| pool.id);
+        let fee = self.world.crowd().fee();
+        let pool = round
+            .filter(|round| budget::shortfall(round, fee).is_zero())
+            .and_then(|round| round.pool)
+            .map(|pool| pool.id);
         self.pools.insert(id.clone(), pool.clone());
         Ok(pool)
     }

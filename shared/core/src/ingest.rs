@@ -546,7 +546,7 @@ async fn admit_into<W: World>(
         if let Some(batch) = &mut admission.batch {
             // It goes into a round to come, of which nothing is known.
             let fee = world.crowd().fee();
-            batch.reserved = budget::cost(&item.campaign, 0, wanted as u64, fee);
+            batch.reserved = budget::whole_pages(&item.campaign, wanted as u64, fee);
         }
         admitted = ledger.park(&admission).await?;
     }
@@ -567,15 +567,10 @@ async fn admit_into<W: World>(
 fn covered<W: World>(world: &W, item: &CampaignItem, round: &Round, committed: Decimal) -> usize {
     budget::covered(
         &item.campaign,
-        originals(round),
+        round.counts.originals(),
         committed,
         world.crowd().fee(),
     )
-}
-
-/// Images of a round that are tasks of their own.
-fn originals(round: &Round) -> u64 {
-    round.counts.images.saturating_sub(round.counts.aliases)
 }
 
 /// The campaign's open round; opens the next one if there is none.
@@ -686,6 +681,9 @@ fn admission_of<W: World>(
         members, aliases, ..
     } = arrivals;
     let at = world.clock().now();
+    let fee = world.crowd().fee();
+    let new = members.len() as u64;
+    let cap = budget::cap(&item.campaign, round.counts.originals() + new, fee);
     let batch = (!members.is_empty()).then(|| Batch {
         id: BatchId::of(item.name.as_str(), members.iter().map(|image| image.id)),
         campaign: item.name.clone(),
@@ -693,12 +691,7 @@ fn admission_of<W: World>(
         kind: Kind::Real,
         pool: None,
         state: BatchState::Ready,
-        reserved: budget::cost(
-            &item.campaign,
-            originals(round),
-            members.len() as u64,
-            world.crowd().fee(),
-        ),
+        reserved: budget::share(&item.campaign, new, fee),
         members,
         created: at,
         first_sent: None,
@@ -714,7 +707,8 @@ fn admission_of<W: World>(
         aliases,
         round: round.id.clone(),
         claim_content: item.campaign.dedupe == Dedupe::Content,
-        budget: item.campaign.budget,
+        // Aliases alone cost nothing.
+        budget: cap.filter(|_| new > 0),
         at,
     }
 }

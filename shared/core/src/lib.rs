@@ -27,6 +27,7 @@ pub mod ingest;
 pub mod link;
 pub mod ports;
 pub mod reconcile;
+mod rest;
 pub mod rounds;
 pub mod rows;
 pub mod serve;

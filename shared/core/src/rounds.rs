@@ -10,6 +10,20 @@
 //! the moment are done, more uploads open it again, and only a sealed round can close. A pool
 //! counts as finished only if it was opened after the last batch was done, so that a completion
 //! that did not know of the last tasks is not taken for the end.
+//!
+//! A round of a campaign with a budget is worked on full pages first, so that its pool can cost no more
+//! than is reserved ([`budget`]). When it is sealed and what is left fills no full page, smaller
+//! ones are let out as far as the money goes:
+//!
+//! ```text
+//!      nobody has a page and the rest is small: list the paid pages, reserve, m := the least that fits
+//!                ┌──────────────────────────────────────────────────────────────┐
+//!   pool OPEN ───┤                                                              ├──► OPEN with m
+//!                └─► closed FOR_UPDATE ──► least images on a page := m ──► open ┘
+//! ```
+//!
+//! Dying between these steps leaves a pool that is closed `FOR_UPDATE`, which nobody takes for one that
+//! was closed by hand: the next tick begins again, and so does the crowd if there is none.
 
 use std::time::Duration;
 
@@ -24,6 +38,7 @@ use crate::ports::{
     Admitted, Clock, Crowd, Ledger, Notify, PoolOpened, PoolStatus, PortError, PortResult, World,
     Write,
 };
+use crate::rest;
 use crate::setup;
 use crate::state::{Close, Round, RoundPool, RoundState, SealReason};
 
@@ -85,6 +100,7 @@ async fn check_round<W: World>(world: &W, id: &RoundId) -> PortResult<()> {
         return Ok(());
     };
     round = fresh;
+    reserve_shortfall(world, &round).await?;
     let status = match &round.pool {
         Some(pool) => Some(world.crowd().pool(&pool.id).await?),
         None => None,
@@ -95,7 +111,9 @@ async fn check_round<W: World>(world: &W, id: &RoundId) -> PortResult<()> {
             // Nobody has a page of what is new in it, and it is not over.
             return Ok(());
         }
-        guard(world, &round, pool, status).await?;
+        if rest::let_out(world, &round, pool, status).await? {
+            return Ok(());
+        }
     }
     close_if_done(world, &round, pool).await
 }
@@ -125,6 +143,28 @@ async fn seal_reason<W: World>(world: &W, round: &Round) -> PortResult<Option<Se
 fn needs_pool<W: World>(world: &W, round: &Round) -> bool {
     let settled = world.clock().now().since(round.last_upload) >= SETTLE;
     round.counts.batches > 0 && (settled || round.state != RoundState::Open)
+}
+
+/// A campaign that has become more expensive since a round's images came: they go to the pool when
+/// the money for them is reserved.
+async fn reserve_shortfall<W: World>(world: &W, round: &Round) -> PortResult<()> {
+    let missing = budget::shortfall(round, world.crowd().fee());
+    if missing.is_zero() {
+        return Ok(());
+    }
+    let ledger = world.ledger();
+    let item = ledger.campaign(&round.id.campaign).await?;
+    let cap = item.and_then(|item| item.campaign.budget);
+    let Admitted::OverBudget { committed } = ledger.reserve(&round.id, missing, cap).await? else {
+        return Ok(());
+    };
+    let message = format!(
+        "round {}: its images cost {missing} dollars more than when they came, and {committed} of the budget are \
+         spent or reserved: they wait; raise `budget` in campaign.toml to go on",
+        round.id
+    );
+    let kind = ProblemKind::BudgetReached;
+    problem(world, &round.id, kind, "shortfall", message).await
 }
 
 /// Opens a pool that has got tasks since it was opened last. Whether it did.
@@ -178,54 +218,6 @@ async fn open_if_due<W: World>(
     }
 }
 
-/// Keeps what a pool costs within what is reserved for it: pages at the end of a pool are not full,
-/// so they can be more than planned. Reserves more while the budget has it, else closes the pool.
-/// Pages that workers hold count as paid; what they take between two ticks can still pass the cap.
-async fn guard<W: World>(
-    world: &W,
-    round: &Round,
-    pool: &RoundPool,
-    status: &PoolStatus,
-) -> PortResult<()> {
-    let item = world.ledger().campaign(&round.id.campaign).await?;
-    let cap = item.and_then(|item| item.campaign.budget);
-    if !status.open || cap.is_none() {
-        return Ok(());
-    }
-    let crowd = world.crowd();
-    let paid = crowd.spent(&pool.id).await?;
-    let field = &pool.campaign.answer_field;
-    let held = crowd
-        .assignments(&pool.id, field, &["ACTIVE"], None)
-        .await?;
-    let held: Decimal = held.items.iter().map(|page| page.reward).sum();
-    let cost = budget::with_fee(paid + held, crowd.fee());
-    let tail = budget::tail(&pool.campaign, crowd.fee());
-    if cost + tail / Decimal::TWO <= round.reserved {
-        return Ok(());
-    }
-    let reserved = world.ledger().reserve(&round.id, tail, cap).await?;
-    let next_page = budget::with_fee(pool.campaign.reward_per_page, crowd.fee());
-    let no_more = cost + next_page > round.reserved;
-    if let (Admitted::OverBudget { .. }, true) = (reserved, no_more) {
-        crowd.close_pool(&pool.id).await?;
-        let message = format!(
-            "round {}: {cost} dollars are spent or out with workers and the budget has no more: its pool was \
-             closed; images may have fewer answers than the overlap asks for",
-            round.id
-        );
-        problem(
-            world,
-            &round.id,
-            ProblemKind::BudgetReached,
-            "guard",
-            message,
-        )
-        .await?;
-    }
-    Ok(())
-}
-
 /// Closes a sealed round whose work at the crowd is over.
 async fn close_if_done<W: World>(
     world: &W,
@@ -256,11 +248,7 @@ async fn close_if_done<W: World>(
     {
         return Ok(());
     }
-    let working = world
-        .crowd()
-        .assignments(&pool.id, &pool.campaign.answer_field, &["ACTIVE"], None)
-        .await?;
-    if !working.items.is_empty() {
+    if has_active_pages(world, pool).await? {
         return Ok(());
     }
     if by_hand {
@@ -285,6 +273,16 @@ async fn close_if_done<W: World>(
         spent: budget::with_fee(rewards, world.crowd().fee()),
     };
     finish(world, round, &close).await
+}
+
+/// Whether somebody has a page of a pool.
+pub(crate) async fn has_active_pages<W: World>(world: &W, pool: &RoundPool) -> PortResult<bool> {
+    let field = &pool.campaign.answer_field;
+    let crowd = world.crowd();
+    let pages = crowd
+        .assignments(&pool.id, field, &["ACTIVE"], None)
+        .await?;
+    Ok(!pages.items.is_empty())
 }
 
 async fn finish<W: World>(world: &W, round: &Round, close: &Close) -> PortResult<()> {
@@ -314,7 +312,7 @@ pub(crate) async fn emit_closed<W: World>(world: &W, round: &Round) -> PortResul
         .await
 }
 
-async fn problem<W: World>(
+pub(crate) async fn problem<W: World>(
     world: &W,
     id: &RoundId,
     kind: ProblemKind,

@@ -368,7 +368,7 @@ async fn prepare_under_lease<W: World>(
     Ok(true)
 }
 
-/// The last pages of a pool are not full; reserve for them what the budget still has.
+/// The last pages of a pool are not full; reserve for them if the budget still has it.
 async fn reserve_tail<W: World>(world: &W, round: &Round, campaign: &Campaign) -> PortResult<()> {
     let tail = budget::tail(campaign, world.crowd().fee());
     if let Admitted::OverBudget { .. } = world
@@ -376,7 +376,7 @@ async fn reserve_tail<W: World>(world: &W, round: &Round, campaign: &Campaign) -
         .reserve(&round.id, tail, campaign.budget)
         .await?
     {
-        tracing::info!(round = %round.id, "no money left for pages that are not full; the guard will watch");
+        tracing::info!(round = %round.id, "no money left for pages that are not full");
     }
     Ok(())
 }

@@ -232,6 +232,14 @@ pub struct Counts {
     pub golden_tasks: u64,
 }
 
+impl Counts {
+    /// Images that are tasks of their own.
+    #[must_use]
+    pub fn originals(&self) -> u64 {
+        self.images.saturating_sub(self.aliases)
+    }
+}
+
 /// How a round ended at the crowd: the CLOSE item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Close {

@@ -101,6 +101,10 @@ pub fn pool(spec: &PoolSpec<'_>) -> Result<Pool, String> {
         pool.filter = Some(Filter::And(parts));
     }
     require_training(spec, &mut pool);
+    if campaign.budget.is_some() {
+        // What a page costs is known, how many there can be only if each is full.
+        set_least_images(&mut pool, campaign.images_per_page);
+    }
     Ok(pool)
 }
 

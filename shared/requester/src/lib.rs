@@ -380,11 +380,12 @@ impl Crowd for Requester {
     async fn set_least_images(&self, pool: &str, least: u32) -> PortResult<()> {
         let mut settings = self.client.get_pool(pool).await.map_err(port_error)?;
         compile::set_least_images(&mut settings, least);
-        self.client
-            .update_pool(pool, &settings)
-            .await
-            .map(|_| ())
-            .map_err(port_error)
+        match self.client.update_pool(pool, &settings).await {
+            Ok(_) => Ok(()),
+            // Somebody opened it meanwhile.
+            Err(error @ Error::Conflict(_)) => Err(PortError::Unavailable(describe(&error))),
+            Err(error) => Err(port_error(error)),
+        }
     }
 
     async fn pool(&self, pool: &str) -> PortResult<PoolStatus> {

@@ -147,6 +147,9 @@ pub(super) fn parse(
     fill_work(&mut campaign, &file, &mut checker, toloka.is_some());
     fill_rules(&mut campaign, &file, &mut checker);
     fill_budget(&mut campaign, &file, &mut checker, fee);
+    if let (Some(files), Some(_)) = (&toloka, campaign.budget) {
+        checker.problems.extend(files.unbounded());
+    }
     campaign.toloka = toloka;
     if checker.problems.is_empty() {
         Ok(campaign)
@@ -307,6 +310,15 @@ fn fill_labels(campaign: &mut Campaign, file: &File, checker: &mut Checker<'_>) 
 }
 
 fn fill_work(campaign: &mut Campaign, file: &File, checker: &mut Checker<'_>, has_project: bool) {
+    for (name, given) in [
+        ("overlap", &file.overlap),
+        ("images_per_page", &file.images_per_page),
+    ] {
+        if let (Some(given), true) = (given, has_project) {
+            let message = format!("`{name}` is defined by pool.json; remove it here");
+            checker.at(Some(given.span()), message);
+        }
+    }
     if let Some(overlap) = &file.overlap {
         campaign.overlap = *overlap.get_ref();
         checker.check(

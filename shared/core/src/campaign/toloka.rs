@@ -8,6 +8,35 @@ use serde_json::Value;
 
 use super::{Campaign, CampaignError, Problem};
 
+/// Settings of a pool that let it cost more than is known beforehand: where, what, why.
+const UNBOUNDED: [(&str, &str, &str); 5] = [
+    (
+        "/dynamic_overlap_config",
+        "dynamic_overlap_config",
+        "it asks for more answers than the overlap",
+    ),
+    (
+        "/dynamic_pricing_config",
+        "dynamic_pricing_config",
+        "pages have other prices",
+    ),
+    (
+        "/quality_control/checkpoints_config",
+        "quality_control.checkpoints_config",
+        "it asks for more answers than the overlap",
+    ),
+    (
+        "/mixer_config/golden_task_distribution_function",
+        "mixer_config.golden_task_distribution_function",
+        "control tasks take the places of images",
+    ),
+    (
+        "/mixer_config/training_task_distribution_function",
+        "mixer_config.training_task_distribution_function",
+        "training tasks take the places of images",
+    ),
+];
+
 /// The documents; unknown fields in them are kept and sent on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TolokaFiles {
@@ -64,6 +93,39 @@ impl TolokaFiles {
                     .unwrap_or(campaign.training.tasks_per_page);
         }
         Ok(campaign)
+    }
+
+    /// What in these files lets a pool cost more than its images reserve, so that no budget holds.
+    pub(super) fn unbounded(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |file: &str, what: &str, why: &str| {
+            problems.push(problem(
+                file,
+                &format!("{what} and a `budget` do not go together: {why}; remove one of them"),
+            ));
+        };
+        for (pointer, what, why) in UNBOUNDED {
+            if self
+                .pool
+                .pointer(pointer)
+                .is_some_and(|value| !value.is_null())
+            {
+                refuse("pool.json", what, why);
+            }
+        }
+        if self.pool.get("auto_accept_solutions") == Some(&Value::Bool(false)) {
+            let why = "what waits for a verdict is neither paid nor free";
+            refuse("pool.json", "auto_accept_solutions = false", why);
+        }
+        if raises_overlap(&self.pool) {
+            let why = "it asks again for answers that were paid (only of rejected pages it may)";
+            refuse("pool.json", "a quality rule with CHANGE_OVERLAP", why);
+        }
+        if self.project.get("assignments_automerge_enabled") == Some(&Value::Bool(true)) {
+            let why = "pages of merged tasks hold fewer images";
+            refuse("project.json", "assignments_automerge_enabled", why);
+        }
+        problems
     }
 
     fn read_project(&self, campaign: &mut Campaign) -> Result<(), Problem> {
@@ -195,6 +257,30 @@ impl TolokaFiles {
             .ok_or_else(|| problem("pool.json", "reward_per_assignment is missing or no number"))?;
         Ok(())
     }
+}
+
+/// Whether a quality rule asks for more answers, unless it is for those of a rejected page.
+fn raises_overlap(pool: &Value) -> bool {
+    let list = |value: &Value, field: &str| -> Vec<Value> {
+        let list = value.get(field).and_then(Value::as_array);
+        list.cloned().unwrap_or_default()
+    };
+    let text = |value: &Value, pointer: &str, expected: &str| {
+        value.pointer(pointer).and_then(Value::as_str) == Some(expected)
+    };
+    let rejected = |condition: &Value| {
+        text(condition, "/key", "assessment_event")
+            && text(condition, "/operator", "EQ")
+            && text(condition, "/value", "REJECT")
+    };
+    let quality = pool.get("quality_control").unwrap_or(&Value::Null);
+    list(quality, "configs").iter().any(|config| {
+        let mut rules = list(config, "rules").into_iter();
+        rules.any(|rule| {
+            text(&rule, "/action/type", "CHANGE_OVERLAP")
+                && !list(&rule, "conditions").iter().any(rejected)
+        })
+    })
 }
 
 fn problem(file: &str, message: &str) -> Problem {
