@@ -153,7 +153,8 @@ impl Rest {
 
     /// Whether it is so small that perhaps nobody can take a page of `least` images.
     fn is_small(&self, least: u64) -> bool {
-        self.wanted <= self.overlap.saturating_mul(least.saturating_sub(1))
+        let most = self.overlap.saturating_mul(least.saturating_sub(1));
+        (1..=most).contains(&self.wanted)
     }
 
     /// Whether nobody took a page for so long.
@@ -189,7 +190,7 @@ async fn least_images<W: World>(
     };
     let reserved = least_for(round.reserved);
     if !rest.is_small(present) {
-        let still = rest.is_still(STILL, world.clock().now());
+        let still = rest.wanted > 0 && rest.is_still(STILL, world.clock().now());
         return Ok(if still { reserved } else { present });
     }
     let missing_for = |least: u64| {
@@ -235,3 +236,6 @@ async fn give_up<W: World>(world: &W, round: &Round, rest: &Rest) -> PortResult<
     )
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,7 +180,7 @@ fn a_new_campaign_passes_its_check_and_has_a_plan() {
          golden    3 control tasks in every pool\n  \
          round 1   20 tasks (and 1 image with the bytes of one of them) on 3 pages, 9 assignments to pay, 60 answers\n  \
          cost      $0.54 expected with full pages, 20 % fee included\n  \
-         reserved  $0.60 at most, not full last pages included\n  \
+         reserved  $0.58 to begin with; pages that are not full may take more\n  \
          budget    $25.00, $24.46 left\n"
     );
     let plan: Value = serde_json::from_str(&good(

@@ -327,3 +327,113 @@ fn options(config: &Value, field: &str) -> BTreeMap<String, String> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::campaign;
+
+    /// What is wrong with a pool of this patch, in a campaign with or without a budget.
+    fn problems(pool: &Value, project: &Value, toml: &str) -> Option<String> {
+        let patched = |mut document: Value, patch: &Value| {
+            let fields = document.as_object_mut().unwrap();
+            fields.extend(patch.as_object().unwrap().clone());
+            document.to_string()
+        };
+        let output = json!({"label": {"allowed_values": ["a", "b"]}});
+        let spec = json!({"input_spec": {"image": {}}, "output_spec": output});
+        let project = patched(json!({"public_name": "x", "task_spec": spec}), project);
+        let mixer = json!({"real_tasks_count": 4, "golden_tasks_count": 1});
+        let defaults = json!({"default_overlap_for_new_tasks": 3});
+        let pool = patched(
+            json!({"defaults": defaults, "mixer_config": mixer, "reward_per_assignment": 0.05}),
+            pool,
+        );
+        let files = [Some(toml), Some(&project), Some(&pool), None];
+        campaign::of_files(files, Decimal::ZERO)
+            .err()
+            .map(|error| error.to_string())
+    }
+
+    fn rule(collector: &str, condition: &Value) -> Value {
+        let action = json!({"type": "CHANGE_OVERLAP", "parameters": {"delta": 1}});
+        let rules = json!([{"conditions": [condition], "action": action}]);
+        let config = json!({"collector_config": {"type": collector}, "rules": rules});
+        json!({"quality_control": {"configs": [config]}})
+    }
+
+    #[test]
+    fn what_no_budget_can_bound_is_refused_beside_one() {
+        let revoked =
+            json!({"key": "pool_access_revoked_reason", "operator": "EQ", "value": "SKILL_CHANGE"});
+        let mixer = json!({
+            "real_tasks_count": 4,
+            "golden_tasks_count": 1,
+            "golden_task_distribution_function": {"scope": "POOL"},
+        });
+        let nothing = json!({});
+        for (pool, project, what) in [
+            (
+                json!({"dynamic_overlap_config": {}}),
+                &nothing,
+                "dynamic_overlap_config",
+            ),
+            (
+                json!({"dynamic_pricing_config": {}}),
+                &nothing,
+                "dynamic_pricing_config",
+            ),
+            (
+                json!({"mixer_config": mixer}),
+                &nothing,
+                "golden_task_distribution",
+            ),
+            (
+                json!({"quality_control": {"checkpoints_config": {}}}),
+                &nothing,
+                "checkpoints_config",
+            ),
+            (
+                json!({"auto_accept_solutions": false}),
+                &nothing,
+                "auto_accept",
+            ),
+            (
+                rule("USERS_ASSESSMENT", &revoked),
+                &nothing,
+                "CHANGE_OVERLAP",
+            ),
+            (
+                nothing.clone(),
+                &json!({"assignments_automerge_enabled": true}),
+                "automerge",
+            ),
+        ] {
+            assert_eq!(problems(&pool, project, ""), None, "{what}");
+            let told = problems(&pool, project, "budget = 10").unwrap();
+            assert!(told.contains(what) && told.lines().count() == 1, "{told}");
+        }
+    }
+
+    #[test]
+    fn rules_that_cost_nothing_go_with_a_budget() {
+        let rejected = json!({"key": "assessment_event", "operator": "EQ", "value": "REJECT"});
+        for pool in [
+            json!({"dynamic_overlap_config": null, "auto_accept_solutions": true}),
+            rule("ASSIGNMENTS_ASSESSMENT", &rejected),
+        ] {
+            assert_eq!(problems(&pool, &json!({}), "budget = 10"), None);
+        }
+    }
+
+    #[test]
+    fn a_pools_overlap_is_its_own() {
+        let told = problems(&json!({}), &json!({}), "budget = 10\noverlap = 1").unwrap();
+        assert_eq!(
+            told,
+            "campaign.toml:2:11: `overlap` is defined by pool.json; remove it here"
+        );
+    }
+}

@@ -31,8 +31,8 @@ struct Plan {
     /// The rewards of all pages, if every page is full, and the fee on them.
     #[serde(with = "rust_decimal::serde::float")]
     expected: Decimal,
-    /// What is reserved: the worst that full pages can cost, and for each round the pages at its end
-    /// that are not full.
+    /// What is reserved when the rounds get their pools: full pages, and for each round some that are
+    /// not full; if more of those are needed, more is reserved.
     #[serde(with = "rust_decimal::serde::float")]
     reserved: Decimal,
     #[serde(with = "rust_decimal::serde::float_option")]
@@ -88,7 +88,7 @@ impl Plan {
             .filter(|round| round.counts.images > 0)
             .map(|round| RoundPlan::of(campaign, round, fee))
             .collect();
-        // Nothing is spent beyond the budget: a pool is closed before.
+        // Nothing is spent beyond the budget: its pools make no pages beyond it.
         let capped = |sum: Decimal| campaign.budget.map_or(sum, |budget| sum.min(budget));
         let expected = capped(rounds.iter().map(|round| round.expected).sum());
         let reserved = capped(rounds.iter().map(|round| round.reserved).sum());
@@ -150,7 +150,7 @@ impl Plan {
         line(
             "reserved",
             format!(
-                "{} at most, not full last pages included",
+                "{} to begin with; pages that are not full may take more",
                 dollars(self.reserved)
             ),
         );
