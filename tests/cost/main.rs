@@ -148,7 +148,9 @@ impl Stage {
         Ok(Self {
             create_tasks: site.function(&[Need::Uploads]).await?,
             check_pools: site.function(&[Need::Crowd, Need::Links]).await?,
-            reconcile: site.function(&[Need::Crowd, Need::Links]).await?,
+            reconcile: site
+                .function(&[Need::Uploads, Need::Results, Need::Crowd, Need::Links])
+                .await?,
             aggregate_pool: site.function(&[Need::Results, Need::Crowd]).await?,
             serve_image: {
                 let serve_image = site.function(&[Need::Links]).await?;

@@ -11,6 +11,7 @@ mod campaigns;
 mod demo;
 mod functions;
 mod intake;
+mod lost;
 mod results;
 mod rounds;
 mod rows;

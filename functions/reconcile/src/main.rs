@@ -7,7 +7,10 @@ use quorate_aws::lambda;
 use quorate_aws::world::{AwsWorld, Need};
 
 fn main() -> ExitCode {
-    let world = AwsWorld::connect(environment, &[Need::Crowd, Need::Links]);
+    let world = AwsWorld::connect(
+        environment,
+        &[Need::Uploads, Need::Results, Need::Crowd, Need::Links],
+    );
     lambda::run("reconcile", world, async |world: &AwsWorld, tick| {
         Ok(quorate_reconcile::handle(world, tick).await?)
     })

@@ -106,6 +106,7 @@ impl World {
             revision,
             setups: BTreeMap::new(),
             lease: None,
+            swept: None,
             round: 0,
             committed: Decimal::ZERO,
         };

@@ -8,7 +8,11 @@
 //! ```
 //!
 //! An event only says that something happened to a key: what is read is what is there now. Once
-//! [`create_tasks`] returns `Ok` for a record, the ledger owns its progress.
+//! [`create_tasks`] returns `Ok` for a record, the ledger owns its progress. An upload whose event
+//! never comes is found by [`reconcile`](crate::reconcile), which [looks](crate::look) at the bucket.
+//!
+//! What cannot become a task is told first and recorded under `rejected/` then: what has its record
+//! has been told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +29,7 @@ use crate::ports::{
     Admission, Admitted, Clock, Crowd, Ledger, ObjectMeta, Objects, PortError, PortResult, World,
 };
 use crate::rows;
-use crate::setup;
+use crate::setup::{self, Definition};
 use crate::state::{
     Batch, BatchState, CampaignItem, Content, Image, Kind, Round, RoundState, SealReason,
 };
@@ -120,13 +124,7 @@ pub async fn sweep<W: World>(world: &W, name: &CampaignName) -> PortResult<()> {
                 Err(_) => None,
             })
             .collect();
-        // Full batches: what is left over in each chunk would be a batch of its own.
-        for chunk in found.chunks(BATCH_MEMBERS) {
-            take_work(world, name, chunk)
-                .await
-                .into_iter()
-                .collect::<PortResult<Vec<()>>>()?;
-        }
+        take_all(world, name, &found).await?;
         match page.next {
             Some(next) => after = Some(next),
             None => return Ok(()),
@@ -134,11 +132,70 @@ pub async fn sweep<W: World>(world: &W, name: &CampaignName) -> PortResult<()> {
     }
 }
 
+/// Takes in what was found without an event.
+async fn take_all<W: World>(world: &W, name: &CampaignName, found: &[Found]) -> PortResult<()> {
+    // Full batches: what is left over in each chunk would be a batch of its own.
+    for chunk in found.chunks(BATCH_MEMBERS) {
+        take_work(world, name, chunk)
+            .await
+            .into_iter()
+            .collect::<PortResult<Vec<()>>>()?;
+    }
+    Ok(())
+}
+
+/// Takes in those of `found` that have been neither taken in nor rejected; how many these were.
+///
+/// # Errors
+/// The first failure; what was taken in stays.
+pub(crate) async fn take_lost<W: World>(
+    world: &W,
+    name: &CampaignName,
+    found: Vec<Found>,
+) -> PortResult<usize> {
+    let bucket = world.uploads().bucket();
+    let ids: Vec<ImageId> = found.iter().map(|found| found.id(bucket)).collect();
+    let known = known(world, &ids).await?;
+    let unknown: Vec<Found> = found
+        .into_iter()
+        .filter(|found| !known.contains(&found.id(bucket)))
+        .collect();
+    let rejected = unknown.iter().map(async |found| {
+        let who = Rejected::object(bucket, &found.meta);
+        was_rejected(world, &who).await
+    });
+    let rejected = together(rejected.collect()).await;
+    let mut lost = Vec::new();
+    for (found, rejected) in unknown.into_iter().zip(rejected) {
+        if !rejected? {
+            lost.push(found);
+        }
+    }
+    take_all(world, name, &lost).await?;
+    Ok(lost.len())
+}
+
+/// Rejects an upload whose key says nothing, unless that has been done.
+///
+/// # Errors
+/// If a port fails.
+pub(crate) async fn reject_misplaced<W: World>(
+    world: &W,
+    key: &str,
+    reason: &str,
+) -> PortResult<()> {
+    let who = Rejected::key(key);
+    if was_rejected(world, &who).await? {
+        return Ok(());
+    }
+    reject(world, &who, reason).await
+}
+
 /// An object that is there, and what its key says it is.
 #[derive(Clone, Debug)]
-struct Found {
-    meta: ObjectMeta,
-    place: Place,
+pub(crate) struct Found {
+    pub(crate) meta: ObjectMeta,
+    pub(crate) place: Place,
 }
 
 impl Found {
@@ -193,12 +250,9 @@ async fn take_work<W: World>(
     name: &CampaignName,
     found: &[Found],
 ) -> Vec<PortResult<()>> {
-    let item = match world.ledger().campaign(name).await {
+    let item = match campaign(world, name, found).await {
         Ok(Some(item)) => item,
-        Ok(None) => {
-            let told = unknown_campaign(world, name, found).await;
-            return found.iter().map(|_| told.clone()).collect();
-        }
+        Ok(None) => return found.iter().map(|_| Ok(())).collect(),
         Err(error) => return found.iter().map(|_| Err(error.clone())).collect(),
     };
     let bucket = world.uploads().bucket();
@@ -235,6 +289,25 @@ async fn take_work<W: World>(
     results
 }
 
+/// The campaign that uploads belong to. Its definition may be in the bucket before its event is
+/// here; if it is not, that is told: images for a campaign that does not exist are not lost,
+/// configuring it sweeps its folder.
+async fn campaign<W: World>(
+    world: &W,
+    name: &CampaignName,
+    found: &[Found],
+) -> PortResult<Option<CampaignItem>> {
+    let item = world.ledger().campaign(name).await?;
+    if item.is_some() {
+        return Ok(item);
+    }
+    match setup::find(world, name).await? {
+        Definition::Known | Definition::New => world.ledger().campaign(name).await,
+        Definition::Broken(broken) => broken.tell(world, name).await.map(|()| None),
+        Definition::Missing => unknown_campaign(world, name, found).await.map(|()| None),
+    }
+}
+
 /// Which of `ids` were taken in before.
 async fn known<W: World>(world: &W, ids: &[ImageId]) -> PortResult<BTreeSet<ImageId>> {
     let mut known = BTreeSet::new();
@@ -266,7 +339,6 @@ async fn new_rows<W: World>(world: &W, mut images: Vec<Image>) -> PortResult<Vec
     Ok(images)
 }
 
-/// Images for a campaign that does not exist are not lost: configuring it sweeps its folder.
 async fn unknown_campaign<W: World>(
     world: &W,
     name: &CampaignName,
@@ -765,6 +837,21 @@ impl Rejected {
         }
     }
 
+    /// The files that define a campaign, together: what is wrong with one may be mended in another.
+    fn definition(bucket: &str, metas: &[ObjectMeta]) -> Self {
+        let key = metas
+            .first()
+            .map(|meta| meta.key.as_str())
+            .unwrap_or_default();
+        let versions: Vec<&str> = metas.iter().map(|meta| meta.version.as_str()).collect();
+        Self {
+            key: key.to_owned(),
+            version: None,
+            row: None,
+            id: ImageId::of_object(bucket, key, &versions.join(" ")),
+        }
+    }
+
     fn image(image: &Image) -> Self {
         Self {
             key: image.key.clone(),
@@ -786,9 +873,9 @@ impl Rejected {
     }
 }
 
-/// Writes the `rejected/` record of an upload and tells of it. Doing so again changes nothing.
+/// Tells of an upload that cannot become a task and writes its `rejected/` record. Doing so again
+/// changes nothing.
 async fn reject<W: World>(world: &W, who: &Rejected, reason: &str) -> PortResult<()> {
-    write_rejection(world, who, reason).await?;
     let (campaign, record) = who.record();
     let problem = Problem {
         kind: ProblemKind::UploadRejected,
@@ -798,7 +885,14 @@ async fn reject<W: World>(world: &W, who: &Rejected, reason: &str) -> PortResult
         message: format!("{}: {reason} (see {record})", who.key),
     };
     let occasion = format!("{}/{reason}", who.id);
-    event::tell(world, problem, &occasion).await
+    event::tell(world, problem, &occasion).await?;
+    write_rejection(world, who, reason).await
+}
+
+/// Whether an upload was told to be rejected.
+async fn was_rejected<W: World>(world: &W, who: &Rejected) -> PortResult<bool> {
+    let (_, record) = who.record();
+    Ok(world.results().head(&record).await?.is_some())
 }
 
 async fn write_rejection<W: World>(world: &W, who: &Rejected, reason: &str) -> PortResult<()> {
@@ -823,7 +917,7 @@ async fn write_rejection<W: World>(world: &W, who: &Rejected, reason: &str) -> P
         .map(|_| ())
 }
 
-/// Rejects the bad rows of a file: a record for each, one event for all.
+/// Rejects the bad rows of a file: one event for all, a record for each.
 async fn reject_rows<W: World>(
     world: &W,
     meta: &ObjectMeta,
@@ -833,15 +927,6 @@ async fn reject_rows<W: World>(
         return Ok(());
     };
     let (bucket, key) = (world.uploads().bucket(), &meta.key);
-    for (number, reason) in bad {
-        let id = ImageId::of_row(bucket, key, &meta.version, *number);
-        let who = Rejected {
-            row: Some(*number),
-            id,
-            ..Rejected::object(bucket, meta)
-        };
-        write_rejection(world, &who, reason).await?;
-    }
     let who = Rejected::object(bucket, meta);
     let problem = Problem {
         kind: ProblemKind::UploadRejected,
@@ -853,19 +938,39 @@ async fn reject_rows<W: World>(
             bad.len()
         ),
     };
-    event::tell(world, problem, &who.id.to_string()).await
+    event::tell(world, problem, &who.id.to_string()).await?;
+    for (number, reason) in bad {
+        let id = ImageId::of_row(bucket, key, &meta.version, *number);
+        let who = Rejected {
+            row: Some(*number),
+            id,
+            ..Rejected::object(bucket, meta)
+        };
+        write_rejection(world, &who, reason).await?;
+    }
+    Ok(())
 }
 
-/// Rejects a campaign's file that defines no campaign.
+/// Records that a campaign's files define no campaign, because of the one that is `meta`.
 pub(crate) async fn reject_definition<W: World>(
     world: &W,
+    metas: &[ObjectMeta],
     meta: &ObjectMeta,
     reason: &str,
 ) -> PortResult<()> {
-    write_rejection(
-        world,
-        &Rejected::object(world.uploads().bucket(), meta),
-        reason,
-    )
-    .await
+    let who = Rejected {
+        key: meta.key.clone(),
+        version: Some(meta.version.clone()),
+        ..Rejected::definition(world.uploads().bucket(), metas)
+    };
+    write_rejection(world, &who, reason).await
+}
+
+/// Whether it was told that a campaign's files, as they are, define no campaign.
+pub(crate) async fn definition_was_rejected<W: World>(
+    world: &W,
+    metas: &[ObjectMeta],
+) -> PortResult<bool> {
+    let who = Rejected::definition(world.uploads().bucket(), metas);
+    was_rejected(world, &who).await
 }

@@ -25,6 +25,7 @@ pub mod event;
 pub mod ids;
 pub mod ingest;
 pub mod link;
+pub mod look;
 pub mod ports;
 pub mod reconcile;
 mod rest;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::dispatch;
 use crate::ids::CampaignName;
 use crate::ingest;
+use crate::look;
 use crate::ports::{Admitted, Clock, Ledger, PortResult, World};
 use crate::rounds;
 use crate::state::{BatchState, RoundState};
@@ -19,13 +20,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
 const DISPATCH_LIMIT: usize = 500;
 
 /// Sends batches whose lease ran out, gets parked batches into a round once the budget covers them,
-/// and tells again of closed rounds that nobody aggregated.
+/// tells again of closed rounds that nobody aggregated, and once an hour looks for uploads whose
+/// event was lost.
 ///
 /// # Errors
-/// If the ledger or the bus fails; the next sweep goes on.
+/// If the ledger, the bus or a bucket fails; the next sweep goes on.
 pub async fn reconcile<W: World>(world: &W) -> PortResult<()> {
-    for campaign in world.ledger().campaigns().await? {
-        unpark(world, &campaign).await?;
+    let campaigns = world.ledger().campaigns().await?;
+    for campaign in &campaigns {
+        unpark(world, campaign).await?;
     }
     dispatch::dispatch_due(world, DISPATCH_LIMIT).await?;
     let mut oldest = oldest_batch(world).await?;
@@ -41,7 +44,8 @@ pub async fn reconcile<W: World>(world: &W) -> PortResult<()> {
     let now = world.clock().now();
     let age = oldest.map_or(Duration::ZERO, |since| now.since(since));
     tracing::info!(metric.oldest_work_seconds = age.as_secs(), "swept");
-    Ok(())
+    // Last, because it takes longest.
+    look::look(world, &campaigns).await
 }
 
 /// When the first batch in line was written that the crowd does not have yet.

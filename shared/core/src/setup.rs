@@ -34,25 +34,66 @@ const TRIES: usize = 5;
 /// # Errors
 /// If a port fails; the event must come again.
 pub async fn configure<W: World>(world: &W, name: &CampaignName) -> PortResult<()> {
+    match find(world, name).await? {
+        Definition::Missing => Ok(()),
+        Definition::Broken(broken) => broken.tell(world, name).await,
+        Definition::Known | Definition::New => ingest::sweep(world, name).await,
+    }
+}
+
+/// What a campaign's files say beside what the ledger says.
+pub(crate) enum Definition {
+    /// There are none.
+    Missing,
+    /// They define no campaign.
+    Broken(Broken),
+    /// The ledger had followed them before.
+    Known,
+    /// The ledger follows them now.
+    New,
+}
+
+/// Files that define no campaign, and why.
+pub(crate) struct Broken {
+    metas: Vec<ObjectMeta>,
+    error: CampaignError,
+}
+
+/// Makes the ledger follow a campaign's files.
+///
+/// # Errors
+/// If a port fails.
+pub(crate) async fn find<W: World>(world: &W, name: &CampaignName) -> PortResult<Definition> {
     let files = read_files(world, name).await?;
     if files.metas.is_empty() {
-        return Ok(());
+        return Ok(Definition::Missing);
     }
-    let campaign = match files.parse(world.crowd().fee()) {
-        Ok(campaign) => campaign,
-        Err(error) => return tell_invalid(world, name, &files.metas, &error).await,
-    };
+    match files.parse(world.crowd().fee()) {
+        Ok(campaign) => follow(world, name, &campaign).await,
+        Err(error) => Ok(Definition::Broken(Broken {
+            metas: files.metas,
+            error,
+        })),
+    }
+}
+
+/// Saves a campaign as its files define it.
+async fn follow<W: World>(
+    world: &W,
+    name: &CampaignName,
+    campaign: &Campaign,
+) -> PortResult<Definition> {
     for _ in 0..TRIES {
         let old = world.ledger().campaign(name).await?;
-        if old.as_ref().is_some_and(|item| item.campaign == campaign) {
-            return ingest::sweep(world, name).await;
+        if old.as_ref().is_some_and(|item| item.campaign == *campaign) {
+            return Ok(Definition::Known);
         }
         let item = next_revision(name, old.as_ref(), campaign.clone());
         if world.ledger().save_campaign(&item).await? == Write::Done {
             if let Some(old) = old {
                 tell_changed(world, &old, &item).await?;
             }
-            return ingest::sweep(world, name).await;
+            return Ok(Definition::New);
         }
     }
     Err(PortError::Unavailable(format!(
@@ -77,6 +118,7 @@ fn next_revision(
             revision: 1,
             setups: std::collections::BTreeMap::new(),
             lease: None,
+            swept: None,
             round: 0,
             committed: rust_decimal::Decimal::ZERO,
         },
@@ -115,31 +157,42 @@ async fn read_files<W: World>(world: &W, name: &CampaignName) -> PortResult<File
     Ok(files)
 }
 
-async fn tell_invalid<W: World>(
-    world: &W,
-    name: &CampaignName,
-    metas: &[ObjectMeta],
-    error: &CampaignError,
-) -> PortResult<()> {
-    let message = error.to_string();
-    let file = error.problems.first().map(|problem| &problem.file);
-    let is_wrong = |meta: &&ObjectMeta| {
-        let name = meta.key.rsplit('/').next();
-        name == file.map(String::as_str)
-    };
-    let Some(meta) = metas.iter().find(is_wrong).or(metas.first()) else {
-        return Ok(());
-    };
-    ingest::reject_definition(world, meta, &message).await?;
-    let problem = Problem {
-        kind: ProblemKind::CampaignInvalid,
-        campaign: name.to_string(),
-        round: None,
-        key: Some(meta.key.clone()),
-        message: format!("campaign {name} is not as it should be; nothing was changed:\n{message}"),
-    };
-    let occasion = hex(&Sha256::digest(format!("{}{message}", meta.version)));
-    event::tell(world, problem, &occasion).await
+impl Broken {
+    /// Tells what is wrong with the files, with line and column, and records it.
+    ///
+    /// # Errors
+    /// If a port fails.
+    pub(crate) async fn tell<W: World>(&self, world: &W, name: &CampaignName) -> PortResult<()> {
+        let message = self.error.to_string();
+        let file = self.error.problems.first().map(|problem| &problem.file);
+        let is_wrong = |meta: &&ObjectMeta| {
+            let name = meta.key.rsplit('/').next();
+            name == file.map(String::as_str)
+        };
+        let Some(meta) = self.metas.iter().find(is_wrong).or(self.metas.first()) else {
+            return Ok(());
+        };
+        let problem = Problem {
+            kind: ProblemKind::CampaignInvalid,
+            campaign: name.to_string(),
+            round: None,
+            key: Some(meta.key.clone()),
+            message: format!(
+                "campaign {name} is not as it should be; nothing was changed:\n{message}"
+            ),
+        };
+        let occasion = hex(&Sha256::digest(format!("{}{message}", meta.version)));
+        event::tell(world, problem, &occasion).await?;
+        ingest::reject_definition(world, &self.metas, meta, &message).await
+    }
+
+    /// Whether that was done.
+    ///
+    /// # Errors
+    /// If a port fails.
+    pub(crate) async fn was_told<W: World>(&self, world: &W) -> PortResult<bool> {
+        ingest::definition_was_rejected(world, &self.metas).await
+    }
 }
 
 /// Tells that a round that is under way goes on as it was.

@@ -346,6 +346,9 @@ pub struct CampaignItem {
     /// Who works on the setup until when.
     #[serde(default)]
     pub lease: Option<Lease>,
+    /// When its folder was last looked at for uploads whose event was lost.
+    #[serde(default)]
+    pub swept: Option<Timestamp>,
     /// The newest round's number, 0 before the first. Not written by a save.
     pub round: u32,
     /// Money spent in closed rounds and reserved for the others. Not written by a save.

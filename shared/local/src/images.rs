@@ -232,6 +232,7 @@ mod tests {
                 revision,
                 setups: BTreeMap::new(),
                 lease: None,
+                swept: None,
                 round: 0,
                 committed: Decimal::ZERO,
             };

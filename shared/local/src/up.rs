@@ -1,6 +1,6 @@
 //! `quorate up`: the local stack until somebody stops it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
-use quorate_core::campaign;
 use quorate_core::event::Event;
 use quorate_core::ports::{Clock as _, Ledger as _, World as _};
 use quorate_crowd::Clock;
@@ -137,7 +136,6 @@ fn greet(stack: &Stack, args: &Args) {
 
 async fn take_uploads(stack: Stack, mut keys: Receiver<String>, taken: Arc<Notify>) {
     let mut batch = Vec::new();
-    let mut folders = HashSet::new();
     while keys.recv_many(&mut batch, runner::UPLOADS_AT_ONCE).await > 0 {
         while let room @ 1.. = runner::UPLOADS_AT_ONCE - batch.len() {
             let more = tokio::time::timeout(LINGER, keys.recv_many(&mut batch, room)).await;
@@ -145,15 +143,7 @@ async fn take_uploads(stack: Stack, mut keys: Receiver<String>, taken: Arc<Notif
                 break;
             }
         }
-        let mut waiting = Vec::new();
-        for key in batch.drain(..) {
-            if let Some((folder, _)) = key.split_once('/')
-                && folders.insert(folder.to_owned())
-            {
-                waiting.extend(definitions(&stack, folder));
-            }
-            waiting.push(key);
-        }
+        let mut waiting = std::mem::take(&mut batch);
         while !waiting.is_empty() {
             match runner::deliver_uploads(&stack, &waiting).await {
                 Ok(failed) => waiting = failed,
@@ -165,16 +155,6 @@ async fn take_uploads(stack: Stack, mut keys: Receiver<String>, taken: Arc<Notif
         }
         taken.notify_one();
     }
-}
-
-/// The files that define the campaign of a folder. In a new folder the watcher may tell of images
-/// first, and those would seem to have no campaign.
-fn definitions(stack: &Stack, folder: &str) -> Vec<String> {
-    let keys = campaign::FILES
-        .iter()
-        .map(|file| format!("{folder}/{file}"));
-    keys.filter(|key| stack.uploads().root().join(key).is_file())
-        .collect()
 }
 
 async fn aggregate(stack: Stack, mut bus: UnboundedReceiver<Event>) {

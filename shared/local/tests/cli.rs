@@ -402,6 +402,7 @@ async fn stack() -> (TempDir, SqliteLedger) {
         revision: 1,
         setups: std::collections::BTreeMap::new(),
         lease: None,
+        swept: None,
         round: 0,
         committed: Decimal::ZERO,
     };

@@ -227,6 +227,7 @@ async fn begin(ledger: &DynamoLedger) {
         revision: 1,
         setups: BTreeMap::new(),
         lease: None,
+        swept: None,
         round: 0,
         committed: Decimal::ZERO,
     };

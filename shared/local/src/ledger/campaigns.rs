@@ -29,8 +29,12 @@ pub(super) fn names(tx: &Transaction<'_>) -> Step<Vec<CampaignName>> {
 pub(super) fn save(tx: &Transaction<'_>, item: &CampaignItem) -> Step<Write> {
     let stored = get(tx, &item.name)?;
     let (revision, repeated) = stored.map_or((0, false), |stored| {
-        let same = (&stored.campaign, &stored.setups, &stored.lease)
-            == (&item.campaign, &item.setups, &item.lease);
+        let same = (
+            &stored.campaign,
+            &stored.setups,
+            &stored.lease,
+            stored.swept,
+        ) == (&item.campaign, &item.setups, &item.lease, item.swept);
         (stored.revision, stored.revision == item.revision && same)
     });
     if repeated {
@@ -40,10 +44,11 @@ pub(super) fn save(tx: &Transaction<'_>, item: &CampaignItem) -> Step<Write> {
         return Ok(Write::Lost);
     }
     tx.prepare_cached(
-        "INSERT INTO campaign (name, revision, campaign, setups, lease)
-         VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO campaign (name, revision, campaign, setups, lease, swept)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (name) DO UPDATE SET revision = excluded.revision,
-             campaign = excluded.campaign, setups = excluded.setups, lease = excluded.lease",
+             campaign = excluded.campaign, setups = excluded.setups, lease = excluded.lease,
+             swept = excluded.swept",
     )?
     .execute(params![
         item.name.as_str(),
@@ -51,6 +56,7 @@ pub(super) fn save(tx: &Transaction<'_>, item: &CampaignItem) -> Step<Write> {
         Json(&item.campaign),
         Json(&item.setups),
         Json(&item.lease),
+        Json(&item.swept),
     ])?;
     Ok(Write::Done)
 }
@@ -83,6 +89,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<CampaignItem> {
     let Json(campaign) = row.get("campaign")?;
     let Json(setups) = row.get("setups")?;
     let Json(lease) = row.get("lease")?;
+    let Json(swept) = row.get("swept")?;
     let Word(committed) = row.get("committed")?;
     Ok(CampaignItem {
         name,
@@ -90,6 +97,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<CampaignItem> {
         revision,
         setups,
         lease,
+        swept,
         round: row.get("round")?,
         committed,
     })

@@ -33,7 +33,7 @@ use rust_decimal::Decimal;
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// Kept in the file's `user_version`; raised by every change of `schema.sql`.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// How long a statement waits for another process that writes to the file.
 const BUSY: Duration = Duration::from_secs(5);
 /// The most keys that one request may name.

@@ -9,7 +9,8 @@ CREATE TABLE campaign (
     committed TEXT NOT NULL DEFAULT '0',
     campaign  TEXT NOT NULL, -- JSON
     setups    TEXT NOT NULL, -- JSON
-    lease     TEXT NOT NULL  -- JSON
+    lease     TEXT NOT NULL, -- JSON
+    swept     TEXT NOT NULL  -- JSON
 ) STRICT;
 
 CREATE TABLE round (

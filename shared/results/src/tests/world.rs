@@ -175,6 +175,7 @@ impl Ledger for Memory {
             revision: 1,
             setups: BTreeMap::new(),
             lease: None,
+            swept: None,
             round: 1,
             committed: Decimal::ZERO,
         }))

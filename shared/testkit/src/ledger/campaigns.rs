@@ -38,6 +38,15 @@ pub async fn a_campaign_is_saved_by_one_writer_at_a_time(case: &Case<'_, impl Le
     assert_eq!(ledger.campaign(campaign).await, Ok(Some(leased("a"))));
     assert_eq!(ledger.save_campaign(&first).await, Ok(Write::Lost));
 
+    let looked = |seconds| CampaignItem {
+        swept: Some(at(seconds)),
+        ..case.item(3)
+    };
+    assert_eq!(ledger.save_campaign(&looked(60)).await, Ok(Write::Done));
+    assert_eq!(ledger.save_campaign(&looked(61)).await, Ok(Write::Lost));
+    assert_eq!(ledger.save_campaign(&looked(60)).await, Ok(Write::Done));
+    assert_eq!(ledger.campaign(campaign).await, Ok(Some(looked(60))));
+
     let other: CampaignName = format!("another.{campaign}").parse().unwrap();
     let another = CampaignItem {
         name: other.clone(),

@@ -187,6 +187,7 @@ impl<'a, L: Ledger> Case<'a, L> {
             revision,
             setups: std::collections::BTreeMap::new(),
             lease: None,
+            swept: None,
             round: 0,
             committed: Decimal::ZERO,
         }
