@@ -13,8 +13,29 @@
 //!
 //! Dying anywhere leaves the batch `READY` under a lease that runs out; whoever takes it next asks
 //! for its operation, and sends the same request under the same operation id if the crowd does not
-//! know it: the crowd creates nothing twice. The crowd remembers operation ids for some weeks only:
-//! an older batch is looked up among the pool's tasks before it is sent.
+//! know it: the crowd creates nothing twice.
+//!
+//! The crowd remembers operation ids for some weeks only. As long as it does, one that it does not
+//! know never arrived, and sending again is safe whatever is still on its way. A batch that is older
+//! than that memory is looked up among the pool's tasks first:
+//!
+//! ```text
+//!                                  none of its tasks is there
+//! unknown, first sent long ago ──┬───────────────────────────► sent: it never arrived, or all of it
+//!                                │                             was refused, and is again
+//!                                ├─ all are ───────────────────────────────────────► DONE
+//!                                └─ some are ──► given back once ──still the same──► DONE
+//! ```
+//!
+//! If some are there, the others were refused, or are being made at this moment by a request that
+//! the crowd does not tell of yet. So what was found is kept with the batch, and only if nothing has
+//! changed a while later the others count as refused. Nobody sends the batch meanwhile: what is
+//! there does not go away. A batch is never sent in part, because only the whole has its key.
+//!
+//! A batch that the crowd refuses again and again stays `READY`, and so its round does not close:
+//! the reason is in the batch (`quorate status` shows it) and a person is told once a day. It goes
+//! on by itself when the cause is gone. What the crowd refuses of a batch that it takes are
+//! outcomes: these images end without a label, with the crowd's reason.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -43,6 +64,8 @@ const BACKOFF: Duration = Duration::from_secs(2);
 const MAX_BACKOFF: Duration = Duration::from_secs(600);
 /// Attempts after which a person is told that the crowd cannot be reached.
 const STUCK_AFTER: u32 = 10;
+/// When tasks that are not all there are counted again: no request is under way for so long.
+const RECOUNT: Duration = Duration::from_secs(600);
 /// The crowd keeps operations for a month; beyond this a batch is looked up first.
 const OPERATION_MEMORY: Duration = Duration::from_secs(20 * 86_400);
 
@@ -91,6 +114,8 @@ struct Claimed {
 /// How the crowd stands with a batch that it has.
 enum Progress {
     Running,
+    /// Some of its tasks are there and its operation is forgotten, says this text.
+    Partly(String),
     Done(Vec<Outcome>),
 }
 
@@ -206,8 +231,7 @@ impl<W: World> Dispatcher<'_, W> {
         if self.world.clock().now().since(first_sent) <= OPERATION_MEMORY {
             return Ok(None);
         }
-        let found = find_tasks(self.world, batch, pool).await?;
-        Ok(found.map(Progress::Done))
+        find_tasks(self.world, batch, pool).await
     }
 
     /// What the crowd says of a batch's operation; none if it does not know it.
@@ -218,7 +242,8 @@ impl<W: World> Dispatcher<'_, W> {
             OperationStatus::Running => Some(Progress::Running),
             OperationStatus::Finished => {
                 let log = crowd.operation_log(batch.operation()).await?;
-                Some(Progress::Done(outcomes(batch, log)))
+                let missing = "the crowd's log does not name it";
+                Some(Progress::Done(outcomes(batch, log, missing)))
             }
         })
     }
@@ -226,18 +251,21 @@ impl<W: World> Dispatcher<'_, W> {
     /// Records what the crowd made of a batch, or gives it back until the crowd is through.
     async fn settle(&mut self, batch: &Batch, progress: Progress) -> PortResult<()> {
         let ledger = self.world.ledger();
-        let Progress::Done(outcomes) = progress else {
-            let due = self.world.clock().now().plus(POLL);
-            ledger
-                .postpone_batch(batch.id, batch.fence, due, None)
-                .await?;
-            return Ok(());
+        let (wait, why) = match &progress {
+            Progress::Running => (POLL, None),
+            Progress::Partly(found) => (RECOUNT, Some(found.as_str())),
+            Progress::Done(outcomes) => return self.finish(batch, outcomes).await,
         };
-        if ledger
-            .finish_batch(batch.id, batch.fence, &outcomes)
-            .await?
-            == Write::Done
-        {
+        let due = self.world.clock().now().plus(wait);
+        ledger
+            .postpone_batch(batch.id, batch.fence, due, why)
+            .await
+            .map(drop)
+    }
+
+    async fn finish(&mut self, batch: &Batch, outcomes: &[Outcome]) -> PortResult<()> {
+        let ledger = self.world.ledger();
+        if ledger.finish_batch(batch.id, batch.fence, outcomes).await? == Write::Done {
             self.done += 1;
             let is_task = |outcome: &&Outcome| matches!(outcome, Outcome::Task(_));
             let made = outcomes.iter().filter(is_task).count();
@@ -303,21 +331,24 @@ fn tasks(links: &LinkSigner, item: &CampaignItem, batch: &Batch) -> Vec<NewTask>
     batch.members.iter().map(task).collect()
 }
 
-fn outcomes(batch: &Batch, mut log: BTreeMap<ImageId, Outcome>) -> Vec<Outcome> {
-    let missing = || Outcome::Refused("the crowd's log does not name it".to_owned());
+/// The members' outcomes in order; those that `log` does not name were refused because of `missing`.
+fn outcomes(batch: &Batch, mut log: BTreeMap<ImageId, Outcome>, missing: &str) -> Vec<Outcome> {
     batch
         .members
         .iter()
-        .map(|image| log.remove(&image.id).unwrap_or_else(missing))
+        .map(|image| {
+            log.remove(&image.id)
+                .unwrap_or_else(|| Outcome::Refused(missing.to_owned()))
+        })
         .collect()
 }
 
-/// The outcomes of a batch whose tasks are in the pool; `None` if none of them is.
+/// How a batch stands by the tasks that are in the pool; `None` if none of them is its.
 async fn find_tasks<W: World>(
     world: &W,
     batch: &Batch,
     pool: &str,
-) -> PortResult<Option<Vec<Outcome>>> {
+) -> PortResult<Option<Progress>> {
     let mut found: BTreeMap<ImageId, Outcome> = BTreeMap::new();
     let mut after: Option<String> = None;
     loop {
@@ -332,9 +363,18 @@ async fn find_tasks<W: World>(
             None => break,
         }
     }
-    let any = batch
-        .members
-        .iter()
-        .any(|image| found.contains_key(&image.id));
-    Ok(any.then(|| outcomes(batch, found)))
+    let there = |image: &&crate::state::Image| found.contains_key(&image.id);
+    let (there, all) = (
+        batch.members.iter().filter(there).count(),
+        batch.members.len(),
+    );
+    if there == 0 {
+        return Ok(None);
+    }
+    let partly = format!("the crowd has forgotten its operation; {there} of {all} tasks are there");
+    if there < all && batch.last_error.as_ref() != Some(&partly) {
+        return Ok(Some(Progress::Partly(partly)));
+    }
+    let missing = "the crowd has forgotten why it made no task of it";
+    Ok(Some(Progress::Done(outcomes(batch, found, missing))))
 }

@@ -108,10 +108,11 @@ pub async fn create_tasks<W: World>(world: &W, uploads: &[Upload]) -> Vec<PortRe
 /// was dropped while nobody listened.
 ///
 /// # Errors
-/// The first failure; what was taken in stays.
+/// The first failure, after everything had its turn.
 pub async fn sweep<W: World>(world: &W, name: &CampaignName) -> PortResult<()> {
     let prefix = format!("{name}/");
     let mut after: Option<String> = None;
+    let mut taken = Ok(());
     loop {
         let page = world.uploads().list(&prefix, after.as_deref()).await?;
         let found: Vec<Found> = page
@@ -124,35 +125,33 @@ pub async fn sweep<W: World>(world: &W, name: &CampaignName) -> PortResult<()> {
                 Err(_) => None,
             })
             .collect();
-        take_all(world, name, &found).await?;
+        taken = taken.and(take_all(world, name, &found).await);
         match page.next {
             Some(next) => after = Some(next),
-            None => return Ok(()),
+            None => return taken,
         }
     }
 }
 
-/// Takes in what was found without an event.
+/// Takes in what was found without an event. One that fails does not keep the others waiting.
 async fn take_all<W: World>(world: &W, name: &CampaignName, found: &[Found]) -> PortResult<()> {
+    let mut results = Vec::new();
     // Full batches: what is left over in each chunk would be a batch of its own.
     for chunk in found.chunks(BATCH_MEMBERS) {
-        take_work(world, name, chunk)
-            .await
-            .into_iter()
-            .collect::<PortResult<Vec<()>>>()?;
+        results.extend(take_work(world, name, chunk).await);
     }
-    Ok(())
+    results.into_iter().collect()
 }
 
-/// Takes in those of `found` that have been neither taken in nor rejected; how many these were.
+/// Takes in those of `found` that have been neither taken in nor rejected.
 ///
 /// # Errors
-/// The first failure; what was taken in stays.
+/// The first failure, after all had their turn.
 pub(crate) async fn take_lost<W: World>(
     world: &W,
     name: &CampaignName,
     found: Vec<Found>,
-) -> PortResult<usize> {
+) -> PortResult<()> {
     let bucket = world.uploads().bucket();
     let ids: Vec<ImageId> = found.iter().map(|found| found.id(bucket)).collect();
     let known = known(world, &ids).await?;
@@ -171,8 +170,10 @@ pub(crate) async fn take_lost<W: World>(
             lost.push(found);
         }
     }
-    take_all(world, name, &lost).await?;
-    Ok(lost.len())
+    if !lost.is_empty() {
+        tracing::warn!(campaign = %name, lost = lost.len(), "uploads were found whose events did not come");
+    }
+    take_all(world, name, &lost).await
 }
 
 /// Rejects an upload whose key says nothing, unless that has been done.

@@ -86,7 +86,7 @@ async fn look_at<W: World>(world: &W, item: &CampaignItem, now: Timestamp) -> Po
         swept.is_none_or(|swept| meta.modified.plus(MARGIN) >= swept)
     };
     let prefix = format!("{name}/");
-    let mut defined = false;
+    let (mut defined, mut taken) = (false, Ok(()));
     let mut after: Option<String> = None;
     loop {
         let page = world.uploads().list(&prefix, after.as_deref()).await?;
@@ -102,10 +102,7 @@ async fn look_at<W: World>(world: &W, item: &CampaignItem, now: Timestamp) -> Po
                 Err(reason) => ingest::reject_misplaced(world, &meta.key, &reason).await?,
             }
         }
-        let lost = ingest::take_lost(world, name, found).await?;
-        if lost > 0 {
-            tracing::warn!(campaign = %name, lost, "uploads were found whose events did not come");
-        }
+        taken = taken.and(ingest::take_lost(world, name, found).await);
         match page.next {
             Some(next) => after = Some(next),
             None => break,
@@ -114,6 +111,7 @@ async fn look_at<W: World>(world: &W, item: &CampaignItem, now: Timestamp) -> Po
     if defined {
         follow(world, name).await?;
     }
+    taken?;
     record(world, name, now).await
 }
 

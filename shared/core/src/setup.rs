@@ -64,31 +64,24 @@ pub(crate) struct Broken {
 /// # Errors
 /// If a port fails.
 pub(crate) async fn find<W: World>(world: &W, name: &CampaignName) -> PortResult<Definition> {
-    let files = read_files(world, name).await?;
-    if files.metas.is_empty() {
-        return Ok(Definition::Missing);
-    }
-    match files.parse(world.crowd().fee()) {
-        Ok(campaign) => follow(world, name, &campaign).await,
-        Err(error) => Ok(Definition::Broken(Broken {
-            metas: files.metas,
-            error,
-        })),
-    }
-}
-
-/// Saves a campaign as its files define it.
-async fn follow<W: World>(
-    world: &W,
-    name: &CampaignName,
-    campaign: &Campaign,
-) -> PortResult<Definition> {
     for _ in 0..TRIES {
+        // Before the files: who has read older ones than somebody else saved must not save them.
         let old = world.ledger().campaign(name).await?;
-        if old.as_ref().is_some_and(|item| item.campaign == *campaign) {
+        let files = read_files(world, name).await?;
+        if files.metas.is_empty() {
+            return Ok(Definition::Missing);
+        }
+        let campaign = match files.parse(world.crowd().fee()) {
+            Ok(campaign) => campaign,
+            Err(error) => {
+                let metas = files.metas;
+                return Ok(Definition::Broken(Broken { metas, error }));
+            }
+        };
+        if old.as_ref().is_some_and(|item| item.campaign == campaign) {
             return Ok(Definition::Known);
         }
-        let item = next_revision(name, old.as_ref(), campaign.clone());
+        let item = next_revision(name, old.as_ref(), campaign);
         if world.ledger().save_campaign(&item).await? == Write::Done {
             if let Some(old) = old {
                 tell_changed(world, &old, &item).await?;
