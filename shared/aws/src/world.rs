@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use quorate_core::link::LinkSigner;
 use quorate_core::ports::{Clock, PortError, PortResult, World};
 use quorate_core::time::Timestamp;
-use quorate_requester::Requester;
+use quorate_requester::{Requester, pace};
 use quorate_toloka::{Client, Secret};
 use uuid::Uuid;
 
@@ -227,7 +227,7 @@ fn toloka(
     secret: Option<String>,
     secrets: &Secrets,
 ) -> Result<Client, StartError> {
-    let mut client = Client::builder(url)
+    let mut client = pace::paced(Client::builder(url))
         .http_client(aws.http().clone())
         .api_key(key.unwrap_or_else(|| NO_KEY.into()));
     if let Some(arn) = secret {

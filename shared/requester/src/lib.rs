@@ -6,6 +6,7 @@
 //! `metadata` of trainings, the name of skills.
 
 pub mod compile;
+pub mod pace;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://toloka.ai/docs/api/api-reference/#overview--rate-limiting>; Yandex Tasks lists
 //! the same. The client does not enforce them: rates must be shared by everybody who uses the same
-//! account, which is the caller's business.
+//! account, which is the caller's business ([`pace_with`](crate::ClientBuilder::pace_with)).
 
 /// Requests per second and account; above it the platform answers 429.
 pub const REQUESTS_PER_SECOND: u32 = 300;

@@ -9,7 +9,7 @@ use reqwest::{
 };
 
 use super::{
-    Client, Inner, Sleep,
+    Client, Inner, Pace, Sleep,
     credentials::{Credentials, Renew},
 };
 use crate::{
@@ -32,6 +32,7 @@ pub struct ClientBuilder {
     retry: RetryPolicy,
     seed: Option<u64>,
     sleep: Sleep,
+    pace: Option<Pace>,
 }
 
 impl ClientBuilder {
@@ -47,6 +48,7 @@ impl ClientBuilder {
             retry: RetryPolicy::default(),
             seed: None,
             sleep: Box::new(|duration| Box::pin(tokio::time::sleep(duration))),
+            pace: None,
         }
     }
 
@@ -123,6 +125,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Sends requests at a pace, those that are repeated, too, for who shares an account's
+    /// [limit](crate::limits) with others. `pace` is asked before every request how long to wait,
+    /// and again when that has passed; zero lets the request through.
+    pub fn pace_with(mut self, pace: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.pace = Some(Box::new(pace));
+        self
+    }
+
     /// Builds the client. Sends nothing.
     ///
     /// # Errors
@@ -154,6 +164,7 @@ impl ClientBuilder {
                 retry: self.retry,
                 random: Random::new(seed),
                 sleep: self.sleep,
+                pace: self.pace,
             }),
         })
     }

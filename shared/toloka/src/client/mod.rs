@@ -62,10 +62,14 @@ struct Inner {
     retry: RetryPolicy,
     random: Random,
     sleep: Sleep,
+    pace: Option<Pace>,
 }
 
-/// How the client waits: between tries and while an operation runs.
+/// How the client waits: between tries, while an operation runs, and for its turn.
 type Sleep = Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// How long to wait before a request may be sent; zero if it may be sent now, and is counted.
+type Pace = Box<dyn Fn() -> Duration + Send + Sync>;
 
 impl Client {
     /// Starts a client of the API at `base_url`, such as [`TOLOKA`] or `http://127.0.0.1:8080`.
@@ -81,6 +85,20 @@ impl Client {
 
     async fn sleep(&self, duration: Duration) {
         (self.inner.sleep)(duration).await;
+    }
+
+    /// Waits until the pace lets a request through.
+    async fn take_turn(&self) {
+        let Some(pace) = &self.inner.pace else {
+            return;
+        };
+        loop {
+            let wait = pace();
+            if wait.is_zero() {
+                return;
+            }
+            self.sleep(wait).await;
+        }
     }
 }
 

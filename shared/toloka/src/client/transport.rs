@@ -201,6 +201,7 @@ impl Client {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body.clone());
         }
+        self.take_turn().await;
         tracing::debug!(%call, "request");
         let response = match http.send().await {
             Ok(response) => response,
