@@ -3,7 +3,11 @@
 //! One thread, synthetic answers, five a task. An iteration is one pass of expectation and maximisation; its cost is
 //! the difference of a long and a short run, so it does not contain what is done once. The default mode makes two
 //! climbs of the given iterations each, both of which are counted.
-#![expect(clippy::print_stdout, reason = "printing is what this example is for")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "timing and printing are what this example is for"
+)]
 
 use std::error::Error;
 use std::io::Write;

@@ -8,6 +8,7 @@ use crate::{pictures_wanted, report, thumbnail};
 
 #[test]
 #[ignore = "needs a folder of pictures; for people to look at"]
+#[expect(clippy::disallowed_methods, reason = "who looks names the folder")]
 fn a_report_of_real_pictures() {
     let folder = std::path::PathBuf::from(std::env::var("REPORT_IMAGES").unwrap());
     let mut paths: Vec<_> = std::fs::read_dir(&folder)
