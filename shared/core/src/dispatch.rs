@@ -216,6 +216,10 @@ impl<W: World> Dispatcher<'_, W> {
         let item = self.campaign_of(batch).await?;
         let answer_field = item.campaign.answer_field.clone();
         let tasks = tasks(&links, item, batch);
+        if batch.kind == Kind::Real {
+            // Before a worker can meet a task: links are looked up by these items.
+            self.world.ledger().put_images(&batch.members).await?;
+        }
         let crowd = self.world.crowd();
         crowd
             .submit(pool, &answer_field, batch.operation(), &tasks)

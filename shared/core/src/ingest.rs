@@ -221,28 +221,54 @@ async fn look<W: World>(
 ) -> (usize, CampaignName, PortResult<Option<Found>>) {
     let found = match world.uploads().head(&upload.key).await {
         Ok(Some(meta)) => Ok(Some(Found { meta, place })),
-        Ok(None) => reject_deleted(world, upload).await.map(|()| None),
+        Ok(None) => reject_deleted(world, upload, &campaign)
+            .await
+            .map(|()| None),
         Err(error) => Err(error),
     };
     (at, campaign, found)
 }
 
 /// Tells of an upload that is gone, unless it was taken in before.
-async fn reject_deleted<W: World>(world: &W, upload: &Upload) -> PortResult<()> {
-    if was_taken(world, upload).await? {
+async fn reject_deleted<W: World>(
+    world: &W,
+    upload: &Upload,
+    campaign: &CampaignName,
+) -> PortResult<()> {
+    if was_taken(world, upload, campaign).await? {
         return Ok(());
     }
     let reason = "it was deleted before it could be read";
     reject(world, &Rejected::key(&upload.key), reason).await
 }
 
-/// Whether an upload that is gone was taken in before: its event came again.
-async fn was_taken<W: World>(world: &W, upload: &Upload) -> PortResult<bool> {
+/// Whether an upload that is gone was taken in before: its event came again. An image that was not
+/// sent to the crowd yet is known by its content alone, and a version can still be read.
+async fn was_taken<W: World>(
+    world: &W,
+    upload: &Upload,
+    campaign: &CampaignName,
+) -> PortResult<bool> {
+    let (ledger, uploads) = (world.ledger(), world.uploads());
     let Some(version) = &upload.version else {
         return Ok(false);
     };
-    let id = ImageId::of_object(world.uploads().bucket(), &upload.key, version);
-    Ok(world.ledger().image(id).await?.is_some())
+    let id = ImageId::of_object(uploads.bucket(), &upload.key, version);
+    if ledger.image(id).await?.is_some() {
+        return Ok(true);
+    }
+    let Some(item) = ledger.campaign(campaign).await? else {
+        return Ok(false);
+    };
+    let limit = item.campaign.images.max_megabytes.saturating_mul(1_000_000);
+    let Some(bytes) = uploads.get(&upload.key, version, limit).await? else {
+        return Ok(false);
+    };
+    let sha256 = hex(&Sha256::digest(bytes));
+    let claimed = ledger
+        .originals(campaign, std::slice::from_ref(&sha256))
+        .await?;
+    Ok(claimed.get(&sha256) == Some(&id))
 }
 
 /// Takes in a campaign's images, rows and control images.
@@ -564,8 +590,6 @@ async fn admit<W: World>(world: &W, item: &CampaignItem, mut left: Vec<Image>) -
             .max(1);
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(most);
         let arrivals = sort(world, item, left.iter().take(room)).await?;
-        // Known to the ledger by their content, from a delivery that did not come to its end.
-        world.ledger().put_images(&arrivals.admitted).await?;
         let mut taken: BTreeSet<ImageId> = ids(&arrivals.admitted).collect();
         if arrivals.members.len() + arrivals.aliases.len() > 0 {
             let new: Vec<ImageId> = ids(&arrivals.members)
@@ -626,9 +650,6 @@ async fn admit_into<W: World>(
     if let Admitted::Done { images } = admitted {
         let new = admission.batch.as_ref().map_or(0, |it| it.members.len());
         tracing::info!(round = %round.id, aliases = admission.aliases.len(), metric.images = new, "images taken in");
-        if let Some(batch) = admission.batch.filter(|_| admission.claim_content) {
-            ledger.put_images(&batch.members).await?;
-        }
         if images >= item.campaign.round.max_images {
             ledger.seal_round(&round.id, SealReason::Size).await?;
         }
@@ -694,26 +715,23 @@ async fn sort<'a, W: World>(
     images: impl Iterator<Item = &'a Image> + Clone,
 ) -> PortResult<Arrivals> {
     let mut arrivals = Arrivals::default();
-    let mut claimed = BTreeMap::new();
     let by_content = item.campaign.dedupe == Dedupe::Content;
-    if by_content {
-        let hashes = images
-            .clone()
-            .take(BATCH_MEMBERS)
-            .map(|image| image.sha256.clone());
-        let hashes: Vec<String> = hashes.collect();
-        claimed = world.ledger().originals(&item.name, &hashes).await?;
-    }
+    let hashes = images
+        .clone()
+        .take(BATCH_MEMBERS)
+        .map(|image| image.sha256.clone());
+    let hashes: Vec<String> = hashes.collect();
+    let mut claimed = world.ledger().originals(&item.name, &hashes).await?;
     let mut bytes = 0;
     for image in images.take(BATCH_MEMBERS) {
         let original = claimed.get(&image.sha256);
         match original {
             Some(original) if *original == image.id => arrivals.admitted.push(image.clone()),
-            Some(original) => arrivals.aliases.push(Image {
+            Some(original) if by_content => arrivals.aliases.push(Image {
                 same_as: Some(*original),
                 ..image.clone()
             }),
-            None => {
+            _ => {
                 bytes += weight(image);
                 if bytes > BATCH_BYTES && !arrivals.members.is_empty() {
                     break;

@@ -115,8 +115,8 @@ pub struct Admission {
     /// The round that takes them; it must be open.
     pub round: RoundId,
     /// How a member is kept from being admitted twice. If set, it claims its bytes, which nobody of
-    /// the campaign may have claimed, and its IMAGE item follows by [`Ledger::put_images`];
-    /// otherwise its IMAGE item is put here and may not exist.
+    /// the campaign may have claimed, and its IMAGE item follows by [`Ledger::put_images`] before it
+    /// becomes a task; otherwise its IMAGE item is put here and may not exist.
     pub claim_content: bool,
     /// The campaign's cap on committed money; none for no cap. Ignored for a parked batch.
     pub budget: Option<Decimal>,
@@ -245,9 +245,8 @@ pub trait Ledger: Send + Sync {
         campaign: &CampaignName,
         sha256: &[String],
     ) -> impl Future<Output = PortResult<BTreeMap<String, ImageId>>> + Send;
-    /// Puts IMAGE items of images that were admitted by their content; one that exists stays. They
-    /// are what links and repeated events are looked up by: whoever admits images puts them before
-    /// the events of these images are forgotten.
+    /// Puts the IMAGE items of images that become tasks now; one that exists stays. They are what
+    /// links and repeated events are looked up by.
     fn put_images(&self, images: &[Image]) -> impl Future<Output = PortResult<()>> + Send;
     /// Puts new images and their batch into a round.
     fn admit(&self, admission: &Admission) -> impl Future<Output = PortResult<Admitted>> + Send;
