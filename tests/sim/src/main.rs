@@ -37,6 +37,14 @@ fn main() {
     let mut kinds = std::collections::BTreeMap::<String, (u32, u64)>::new();
     for seed in seed..seed + n {
         let outcome = run(Choices::seeded(seed), &Setting::default());
+        if std::env::var("V").is_ok() {
+            println!(
+                "{seed} {} {:?} {:?}",
+                outcome.requests,
+                begin.elapsed(),
+                outcome.failure
+            );
+        }
         if let Some(failure) = outcome.failure {
             failed += 1;
             let short: String = failure

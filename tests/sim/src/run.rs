@@ -528,9 +528,7 @@ impl<'a> Schedule<'a> {
         let Some(step) = self.script.next() else {
             return;
         };
-        if self.setting.traced {
-            self.note("somebody", &shown(&step));
-        }
+        self.note("somebody", &shown(&step));
         match step {
             Step::Define(shape) => {
                 self.watch.budget(shape.budget);

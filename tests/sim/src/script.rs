@@ -42,7 +42,7 @@ pub struct Shape {
     /// Images on a page.
     pub per_page: u32,
     /// The most that may be spent, in cents.
-    pub budget: Option<u32>,
+    pub budget: u32,
     /// Images that a round takes.
     pub round: u32,
     /// Whether the same bytes are labelled once.
@@ -60,14 +60,12 @@ impl Shape {
             round,
             ..
         } = self;
-        let budget = self.budget.map_or_else(String::new, |cents| {
-            format!("budget = {}\n", Decimal::new(i64::from(cents), 2))
-        });
+        let budget = Decimal::new(i64::from(self.budget), 2);
         let dedupe = if self.by_content { "content" } else { "none" };
         format!(
             "question = {question:?}\nlabels = [\"CAT\", \"DOG\"]\noverlap = {overlap}\n\
              images_per_page = {per_page}\nreward_per_page = 0.05\nminutes_per_page = 10\n\
-             dedupe = \"{dedupe}\"\n{budget}[golden]\nper_page = 1\n[quality]\n\
+             dedupe = \"{dedupe}\"\nbudget = {budget}\n[golden]\nper_page = 1\n[quality]\n\
              min_seconds_per_page = 0\nmax_skips_in_row = 0\n[round]\nmax_images = {round}\n\
              idle_minutes = 5\n"
         )
@@ -89,7 +87,7 @@ impl Script {
             question: "Cat or dog?",
             overlap: 2,
             per_page: 2,
-            budget: Some(500),
+            budget: 500,
             round: 5,
             by_content: true,
         };
@@ -115,7 +113,7 @@ impl Script {
             question: "Cat or dog?",
             overlap: 1,
             per_page: 2,
-            budget: Some(100),
+            budget: 100,
             round: 100,
             by_content: true,
         };
@@ -133,10 +131,7 @@ impl Script {
             question: "Cat or dog?",
             overlap: 1 + choices.below(3),
             per_page: 1 + choices.below(4),
-            budget: [Some(500), None, Some(60), Some(20)]
-                .into_iter()
-                .nth(choices.below(4) as usize)
-                .flatten(),
+            budget: [500, 100, 60, 20][choices.below(4) as usize],
             round: [100, 4, 2][choices.below(3) as usize],
             by_content: choices.below(4) != 3,
         };
@@ -179,7 +174,7 @@ impl Script {
         script.then(
             600,
             Step::Define(Shape {
-                budget: shape.budget.map(|_| 5000),
+                budget: 5000,
                 ..shape
             }),
         );

@@ -28,9 +28,8 @@ const REQUESTS_PER_SECOND: u64 = 300;
 /// Looks on.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// The largest budget so far, in dollars; none if one of them was without limit.
-    budget: Option<Decimal>,
-    unlimited: bool,
+    /// The largest budget so far, in dollars.
+    budget: Decimal,
     rounds: BTreeMap<RoundId, (RoundState, Option<Close>)>,
     done: BTreeSet<BatchId>,
     manifests: BTreeMap<String, Arc<[u8]>>,
@@ -42,14 +41,8 @@ fn require(so: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
 
 impl Watch {
     /// The campaign is given this budget, in cents.
-    pub fn budget(&mut self, cents: Option<u32>) {
-        match cents {
-            Some(cents) => {
-                let dollars = Decimal::new(i64::from(cents), 2);
-                self.budget = self.budget.max(Some(dollars));
-            }
-            None => self.unlimited = true,
-        }
+    pub fn budget(&mut self, cents: u32) {
+        self.budget = self.budget.max(Decimal::new(i64::from(cents), 2));
     }
 
     /// Checks what is so at every moment.
@@ -57,12 +50,13 @@ impl Watch {
     /// # Errors
     /// What is not.
     pub fn always(&self, site: &Site) -> Result<(), String> {
-        if let Some(budget) = self.budget.filter(|_| !self.unlimited) {
-            let cost = site.crowd.money().paid_and_held();
-            require(cost <= budget, || {
-                format!("{cost} dollars are paid or promised, the budget is {budget}")
-            })?;
-        }
+        let cost = site.crowd.money().paid_and_held();
+        require(cost <= self.budget, || {
+            format!(
+                "{cost} dollars are paid or promised, the budget is {}",
+                self.budget
+            )
+        })?;
         let busiest = site.crowd.busiest_second();
         require(busiest <= REQUESTS_PER_SECOND, || {
             format!("the crowd got {busiest} requests in one second")
