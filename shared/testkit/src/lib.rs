@@ -11,6 +11,7 @@
     reason = "a check fails by panicking"
 )]
 
+pub mod crowd;
 pub mod ledger;
 pub mod objects;
 mod png;
