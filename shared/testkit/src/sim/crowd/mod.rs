@@ -400,10 +400,10 @@ impl SimCrowd {
         pages.map(|page| page.id.clone()).collect()
     }
 
-    /// All pools with their tasks and pages, in the order in which they were made.
-    #[must_use]
-    pub fn pools(&self) -> Vec<Pool> {
-        self.state().pools.values().cloned().collect()
+    /// Looks at all pools, by their ids, with their tasks and pages. The crowd stands still
+    /// meanwhile: `at` must not ask it anything.
+    pub fn look<T>(&self, at: impl FnOnce(&BTreeMap<String, Pool>) -> T) -> T {
+        at(&self.state().pools)
     }
 
     /// The pools that are open, without trainings and exams.
