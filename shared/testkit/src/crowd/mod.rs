@@ -14,7 +14,8 @@ use std::time::Duration;
 use quorate_core::campaign::{self, Campaign};
 use quorate_core::ids::{BatchId, ImageId, OperationId};
 use quorate_core::ports::{
-    Assignment, Crowd, NewTask, OperationStatus, PoolOpened, PoolSpec, PoolStatus, Submitted,
+    Assignment, Crowd, NewTask, OperationStatus, PoolOpened, PoolSpec, PoolStatus, PortError,
+    Submitted,
 };
 use quorate_core::state::{Kind, Outcome};
 use quorate_core::time::Timestamp;
@@ -38,6 +39,9 @@ macro_rules! crowd_checks {
             nothing_is_made_only_once_for_its_marker
             a_pool_is_closed_until_it_is_opened_with_tasks
             a_pool_that_is_closed_by_hand_says_so_and_opens_again
+            a_pool_closed_for_an_update_opens_by_itself
+            the_least_images_on_a_page_are_kept_to
+            a_campaign_with_a_budget_begins_with_full_pages
             a_pool_is_complete_when_its_work_is_done
             new_tasks_leave_a_closed_pool_closed
             control_tasks_alone_are_never_complete
@@ -63,6 +67,8 @@ macro_rules! crowd_checks {
 /// Dollars in the account of a crowd that checks run against.
 pub const BALANCE: Decimal = Decimal::ONE_THOUSAND;
 
+/// How long a pool may be closed for an update.
+const UPDATE_TIME: Duration = Duration::from_secs(900);
 /// Longer than a worker may hold a page.
 const PAGE_TIME: Duration = Duration::from_secs(601);
 
@@ -117,7 +123,8 @@ pub struct Case<'a, W> {
     campaign: Campaign,
 }
 
-/// A campaign of two labels and pages of two images, whose rules ban nobody.
+/// A campaign of two labels and pages of two images, whose rules ban nobody. It gets no budget, so
+/// that a page may have less.
 const CAMPAIGN: &str = r#"
 question = "Cat or dog?"
 labels = ["cat", "dog"]
@@ -156,18 +163,23 @@ impl<'a, W: Workers> Case<'a, W> {
             name,
             campaign: campaign.unwrap(),
         }
+        .with(|campaign| campaign.budget = None)
     }
 
-    /// A case whose pages pay so much.
-    #[must_use]
-    fn paying(&self, reward: Decimal) -> Self {
+    /// The same with another campaign.
+    fn with(&self, change: impl FnOnce(&mut Campaign)) -> Self {
         let mut campaign = self.campaign.clone();
-        campaign.reward_per_page = reward;
+        change(&mut campaign);
         Self {
             workers: self.workers,
             name: self.name,
             campaign,
         }
+    }
+
+    /// The same with pages that pay so much.
+    fn paying(&self, reward: Decimal) -> Self {
+        self.with(|campaign| campaign.reward_per_page = reward)
     }
 
     fn crowd(&self) -> &'a W::Crowd {

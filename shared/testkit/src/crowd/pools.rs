@@ -77,6 +77,7 @@ pub async fn a_pool_is_closed_until_it_is_opened_with_tasks(case: &Case<'_, impl
         open: false,
         close_reason: None,
         last_stopped: None,
+        least_images: 1,
     };
     assert_eq!(case.pool_status(&pool).await, closed);
     assert_eq!(crowd.open_pool(&pool).await, Ok(PoolOpened::Empty));
@@ -112,6 +113,60 @@ pub async fn a_pool_that_is_closed_by_hand_says_so_and_opens_again(case: &Case<'
     eventually(by_hand(), async || case.openness(&pool).await).await;
     let second = case.pool_status(&pool).await.last_stopped.unwrap();
     assert!(first < second, "{first} {second}");
+}
+
+/// Who closes a pool for an update and dies leaves it open in the end; who closes it by hand closes
+/// it for good.
+pub async fn a_pool_closed_for_an_update_opens_by_itself(case: &Case<'_, impl Workers>) {
+    let crowd = case.crowd();
+    let pool = case.open_pool(3).await;
+    let update = (false, Some("FOR_UPDATE".to_owned()));
+    crowd.close_for_update(&pool).await.unwrap();
+    eventually(update.clone(), async || case.openness(&pool).await).await;
+    assert!(case.workers.take(&pool, 0).await.is_none());
+    case.workers.pass(UPDATE_TIME - Duration::from_secs(1));
+    assert_eq!(case.openness(&pool).await, update);
+    case.workers.pass(Duration::from_secs(1));
+    eventually(true, async || case.pool_status(&pool).await.open).await;
+    case.take(&pool, 0).await;
+
+    crowd.close_for_update(&pool).await.unwrap();
+    crowd.close_pool(&pool).await.unwrap();
+    case.workers.pass(UPDATE_TIME * 2);
+    assert!(!case.pool_status(&pool).await.open);
+    // An update of a pool that is closed leaves it closed.
+    crowd.close_for_update(&pool).await.unwrap();
+    case.workers.pass(UPDATE_TIME * 2);
+    assert!(!case.pool_status(&pool).await.open);
+}
+
+/// The setting changes only while the pool is closed; then it holds for all pages, the last too.
+pub async fn the_least_images_on_a_page_are_kept_to(case: &Case<'_, impl Workers>) {
+    let crowd = case.crowd();
+    let pool = case.open_pool(3).await;
+    let refused = crowd.set_least_images(&pool, 2).await;
+    assert!(matches!(refused, Err(PortError::Refused(_))), "{refused:?}");
+    crowd.close_for_update(&pool).await.unwrap();
+    crowd.set_least_images(&pool, 2).await.unwrap();
+    crowd.set_least_images(&pool, 2).await.unwrap();
+    assert_eq!(case.pool_status(&pool).await.least_images, 2);
+    case.open(&pool).await;
+    assert_eq!(case.take(&pool, 0).await.tasks, 2);
+    assert!(case.workers.take(&pool, 0).await.is_none());
+    crowd.close_for_update(&pool).await.unwrap();
+    crowd.set_least_images(&pool, 1).await.unwrap();
+    case.open(&pool).await;
+    assert_eq!(case.pool_status(&pool).await.least_images, 1);
+    assert_eq!(case.take(&pool, 0).await.tasks, 1);
+}
+
+/// What a page costs is known, how many there can be only if each is full.
+pub async fn a_campaign_with_a_budget_begins_with_full_pages(case: &Case<'_, impl Workers>) {
+    let case = case.with(|campaign| campaign.budget = Some(Decimal::TEN));
+    let pool = case.open_pool(3).await;
+    assert_eq!(case.pool_status(&pool).await.least_images, 2);
+    assert_eq!(case.take(&pool, 0).await.tasks, 2);
+    assert!(case.workers.take(&pool, 0).await.is_none());
 }
 
 /// Every image has its answers and no page is in hand: only then it is over, and it says since

@@ -406,6 +406,12 @@ impl SimCrowd {
         at(&self.state().pools)
     }
 
+    /// All pools with their tasks and pages, in the order in which they were made.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Pool> {
+        self.look(|pools| pools.values().cloned().collect())
+    }
+
     /// The pools that are open, without trainings and exams.
     #[must_use]
     pub fn open_pools(&self) -> Vec<String> {
@@ -415,11 +421,6 @@ impl SimCrowd {
             .values()
             .filter(|pool| pool.open && pool.kind == Kind::Real);
         open.map(|pool| pool.id.clone()).collect()
-    }
-
-    /// Looks at the pools. `look` must not ask this crowd for anything.
-    pub fn look<T>(&self, look: impl FnOnce(&BTreeMap<String, Pool>) -> T) -> T {
-        look(&self.state().pools)
     }
 
     /// What all pools have cost.

@@ -11,6 +11,8 @@ use rust_decimal::Decimal;
 /// How long a pool may stay open.
 const LIFETIME: Duration = Duration::from_secs(180 * 86_400);
 
+/// Why a pool is closed that somebody closed.
+pub(super) const MANUAL: &str = "MANUAL";
 /// Why a pool is closed whose settings change.
 pub(super) const FOR_UPDATE: &str = "FOR_UPDATE";
 /// After which it opens by itself.
@@ -132,6 +134,8 @@ pub struct Pool {
     /// Positions of the pages in hand.
     active: Vec<usize>,
     accepted: u64,
+    /// When it opens by itself, after it was closed for an update.
+    reopens: Option<Timestamp>,
     expires: Timestamp,
 }
 
@@ -194,6 +198,7 @@ impl Pool {
             },
             active: Vec::new(),
             accepted: 0,
+            reopens: None,
             expires: spec.now.plus(LIFETIME),
         }
     }
@@ -261,14 +266,19 @@ impl Pool {
 
     pub(super) fn open(&mut self, now: Timestamp) {
         self.open = true;
+        self.reopens = None;
         self.settle(now);
     }
 
+    /// Closes it if it is open. What is closed by hand stays closed.
     pub(super) fn close(&mut self, reason: &'static str, at: Timestamp) {
         if self.open {
             self.open = false;
             self.close_reason = Some(reason);
             self.last_stopped = Some(at);
+            self.reopens = (reason == FOR_UPDATE).then(|| at.plus(UPDATE));
+        } else if reason == MANUAL {
+            self.reopens = None;
         }
     }
 
@@ -282,11 +292,8 @@ impl Pool {
         if self.expires <= now {
             self.close("EXPIRED", self.expires);
         }
-        let updated = self
-            .last_stopped
-            .filter(|_| self.close_reason == Some(FOR_UPDATE));
-        if !self.open && updated.is_some_and(|stopped| now.since(stopped) >= UPDATE) {
-            self.open(now);
+        if let Some(at) = self.reopens.filter(|at| *at <= now) {
+            self.open(at);
         }
     }
 

@@ -12,7 +12,7 @@ use quorate_core::state::{Kind, Outcome};
 use quorate_core::time::Timestamp;
 use rust_decimal::Decimal;
 
-use super::pool::{FOR_UPDATE, PageState, Pool, WorkerPage};
+use super::pool::{FOR_UPDATE, MANUAL, PageState, Pool, WorkerPage};
 use super::{Made, Operation, Request, SimCrowd, State, worker_id};
 
 /// What is not there is refused.
@@ -167,7 +167,7 @@ impl Crowd for SimCrowd {
 
     async fn close_pool(&self, pool: &str) -> PortResult<()> {
         let mut state = self.enter(Request::ClosePool)?;
-        state.pool(pool)?.close("MANUAL", self.clock.now());
+        state.pool(pool)?.close(MANUAL, self.clock.now());
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use futures_util::FutureExt as _;
 use quorate_core::campaign;
 use quorate_core::ids::BatchId;
-use quorate_core::ports::{Crowd as _, OperationStatus, PoolOpened, PoolSpec, Submitted};
+use quorate_core::ports::{Crowd, OperationStatus, PoolOpened, PoolSpec, Submitted};
 use quorate_core::state::Kind;
 
 use super::*;
@@ -73,7 +73,9 @@ const CAMPAIGN: &str = "question = \"Cat or dog?\"\nlabels = [\"cat\", \"dog\", 
 fn with_pool(options: Options) -> (SimCrowd, SimClock, String) {
     let clock = SimClock::new(NOON);
     let crowd = SimCrowd::new(clock.clone(), options);
-    let campaign = campaign::of_files([Some(CAMPAIGN), None, None, None], Decimal::ZERO).unwrap();
+    let mut campaign =
+        campaign::of_files([Some(CAMPAIGN), None, None, None], Decimal::ZERO).unwrap();
+    campaign.budget = None;
     let project = now(crowd.create_project(&campaign, "project")).unwrap();
     let spec = PoolSpec {
         campaign: &campaign,
@@ -104,7 +106,7 @@ fn ask(crowd: &SimCrowd, pool: &str, id: OperationId, images: &[u64]) -> PortRes
         hint: None,
     };
     let tasks: Vec<NewTask> = images.iter().map(task).collect();
-    now(crowd.submit(pool, "label", id, &tasks))
+    now(Crowd::submit(crowd, pool, "label", id, &tasks))
 }
 
 fn operation(name: &str) -> OperationId {
