@@ -76,9 +76,27 @@ pub async fn answers_come_back_as_they_were_given(case: &Case<'_, impl Workers>)
         .assignments(&pool, "other", &["ACCEPTED"], None);
     let other = other.await.unwrap().items;
     assert!(other[0].answers.iter().all(|it| it.label.is_none()));
-    // A worker who has seen every control task goes on without.
-    case.add(&pool, 2, case.images(3..4)).await;
-    assert_eq!(case.take(&pool, 0).await.tasks, 1);
+}
+
+/// A worker who has seen every control task goes on without, and when every image has its answers
+/// the control tasks keep nothing open.
+pub async fn control_tasks_serve_the_images(case: &Case<'_, impl Workers>) {
+    let pool = case.pool(true).await;
+    case.add(&pool, 0, case.images(0..3)).await;
+    case.add(&pool, 1, vec![case.control(3, "dog", None)]).await;
+    case.open(&pool).await;
+    for worker in [0, 1] {
+        let pages = [
+            case.take(&pool, worker).await,
+            case.take(&pool, worker).await,
+        ];
+        assert_eq!(pages.each_ref().map(|page| page.tasks), [3, 1]);
+        assert!(case.workers.take(&pool, worker).await.is_none());
+        for page in &pages {
+            case.send_in(page).await;
+        }
+    }
+    eventually(complete(), async || case.openness(&pool).await).await;
 }
 
 /// A wrong answer in a training is explained, and corrected before the page is taken.

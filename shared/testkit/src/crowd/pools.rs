@@ -160,15 +160,6 @@ pub async fn the_least_images_on_a_page_are_kept_to(case: &Case<'_, impl Workers
     assert_eq!(case.take(&pool, 0).await.tasks, 1);
 }
 
-/// What a page costs is known, how many there can be only if each is full.
-pub async fn a_campaign_with_a_budget_begins_with_full_pages(case: &Case<'_, impl Workers>) {
-    let case = case.with(|campaign| campaign.budget = Some(Decimal::TEN));
-    let pool = case.open_pool(3).await;
-    assert_eq!(case.pool_status(&pool).await.least_images, 2);
-    assert_eq!(case.take(&pool, 0).await.tasks, 2);
-    assert!(case.workers.take(&pool, 0).await.is_none());
-}
-
 /// Every image has its answers and no page is in hand: only then it is over, and it says since
 /// when. Opened with nothing new in it, it is over at once.
 pub async fn a_pool_is_complete_when_its_work_is_done(case: &Case<'_, impl Workers>) {

@@ -223,7 +223,7 @@ impl Pool {
         missing.map(|field| format!("input_values.{field}: VALUE_REQUIRED"))
     }
 
-    /// Makes a task; its id.
+    /// Makes a task.
     pub(super) fn add(&mut self, id: String, task: NewTask) {
         self.tasks.push(Task {
             id,
@@ -297,18 +297,15 @@ impl Pool {
         }
     }
 
-    /// Closes an open pool in which nothing is left to do: no page is in hand, and every image has
-    /// its answers. A pool of control tasks alone is never complete.
+    /// Closes an open pool in which nothing is left to do: every image has its answers, so no page is
+    /// in hand either. A pool of control tasks alone is never complete.
     fn settle(&mut self, now: Timestamp) {
         let mut images = self
             .tasks
             .iter()
             .filter(|task| task.known.is_none())
             .peekable();
-        let complete = images.peek().is_some()
-            && self.active.is_empty()
-            && images.all(|task| task.done >= self.recipe.overlap);
-        if complete {
+        if images.peek().is_some() && images.all(|task| task.done >= self.recipe.overlap) {
             self.close("COMPLETED", now);
         }
     }
