@@ -182,7 +182,7 @@ impl Crowd for SimCrowd {
         let pool = state.pool(pool)?;
         if pool.open {
             let reason = format!("pool {} is open: its settings cannot change", pool.id);
-            return Err(PortError::Refused(reason));
+            return Err(PortError::Unavailable(reason));
         }
         pool.set_least_images(least as usize);
         Ok(())
