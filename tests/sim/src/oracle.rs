@@ -24,7 +24,14 @@ pub(crate) fn same_without_faults(site: &Site, round: &RoundId) -> Result<(), St
     let of_round = |(key, _): &(&String, _)| key.starts_with(&prefix);
     for (key, body) in anew.iter().filter(of_round) {
         if committed.get(key) != Some(body) {
-            return Err(format!("{key} has other bytes than without faults"));
+            let text = |body: Option<&Arc<[u8]>>| {
+                body.map(|body| String::from_utf8_lossy(body).into_owned())
+            };
+            return Err(format!(
+                "{key} has other bytes than without faults: {:?}, not {:?}",
+                text(committed.get(key)),
+                text(Some(body))
+            ));
         }
     }
     Ok(())
