@@ -152,7 +152,7 @@ pub(crate) fn field_error(code: &str, message: impl Into<String>) -> FieldError 
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::internal(error)
+        Self::internal(format_args!("the crowd's database: {error}"))
     }
 }
 

@@ -303,14 +303,17 @@ pub fn undelayed(listener: TcpListener) -> impl Listener<Addr = SocketAddr, Io =
     })
 }
 
+/// The same after it failed: the disk may be full for long, and each failure is a line in the log.
+const REST: Duration = Duration::from_secs(5);
+
 async fn tick_on(platform: Platform) {
     if platform.clock().is_manual() {
         return;
     }
     loop {
-        tokio::time::sleep(TICK).await;
         let now = platform.clone();
-        // A failure is in the log already, and the next tick tries again.
-        drop(blocking(move || now.catch_up()).await);
+        // A failure is in the log already.
+        let done = blocking(move || now.catch_up()).await.is_ok();
+        tokio::time::sleep(if done { TICK } else { REST }).await;
     }
 }

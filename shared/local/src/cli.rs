@@ -12,7 +12,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::commands::{aggregate, campaign, crowd, status};
+use crate::commands::{self, aggregate, campaign, crowd, status};
 use crate::{demo, up};
 
 /// Drop images into a bucket, get labels that a crowd agrees on.
@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
         // Whoever reads our stdout has seen enough: `quorate status | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", explain(&error));
+            commands::say(explain(&error));
             ExitCode::FAILURE
         }
     }

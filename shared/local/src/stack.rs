@@ -41,6 +41,8 @@ use crate::objects::Folder;
 
 /// How often a platform on a running clock looks for what is due.
 const PLATFORM_TICK: Duration = Duration::from_millis(250);
+/// The same after it failed: the disk may be full for long, and each failure is a line in the log.
+const PLATFORM_REST: Duration = Duration::from_secs(5);
 /// Password stretching of the platform: its workers sign in from this machine or are simulated.
 const PASSWORD_ROUNDS: u32 = 10_000;
 
@@ -163,7 +165,8 @@ impl Stack {
             fee: config.fee,
             password_rounds: password_rounds(&config),
             ..CrowdConfig::default()
-        })?;
+        })
+        .with_context(|| format!("cannot open the platform in {}", state.display()))?;
         let ledger = SqliteLedger::open(&state.join("ledger.sqlite"))?;
         // A clock that ran fast was ahead of the machine's. The platform remembers only its own part
         // of that, and an upload must not have come in the future: its round would not get idle.
@@ -173,10 +176,13 @@ impl Stack {
                 .not_before(jiff::Timestamp::from_millisecond(millis)?);
         }
         let (uploads, results) = folders(data, &config.clock)?;
+        let events_file = state.join("events.jsonl");
         let client = Client::builder(&base_url)
             .api_key(kept.requester_key.as_str())
             .build()?;
         let (bus, events) = mpsc::unbounded_channel();
+        let notify = LocalNotify::open(&events_file, bus)
+            .with_context(|| format!("cannot open {}", events_file.display()))?;
         let stack = Self {
             shared: Arc::new(Shared {
                 ledger: Arc::new(ledger),
@@ -184,7 +190,7 @@ impl Stack {
                 uploads,
                 results,
                 clock: StackClock(config.clock),
-                notify: LocalNotify::open(&state.join("events.jsonl"), bus)?,
+                notify,
                 links: LinkSigner::new(&base_url, kept.link_keys()?).map_err(anyhow::Error::msg)?,
                 platform,
                 base_url,
@@ -268,10 +274,11 @@ impl Stack {
         }
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(PLATFORM_TICK).await;
-                let platform = platform.clone();
-                // A failure is in the log already, and the next tick tries again.
-                drop(tokio::task::spawn_blocking(move || platform.tick()).await);
+                let now = platform.clone();
+                let ticked = tokio::task::spawn_blocking(move || now.tick()).await;
+                // A failure is in the log already.
+                let done = matches!(ticked, Ok(Ok(())));
+                tokio::time::sleep(if done { PLATFORM_TICK } else { PLATFORM_REST }).await;
             }
         });
     }
@@ -327,7 +334,8 @@ fn folders(data: &Path, clock: &CrowdClock) -> Result<(Folder, Folder)> {
 /// Takes the folder for this process.
 fn lock(state: &Path) -> Result<File> {
     let path = state.join("lock");
-    let file = File::options().create(true).append(true).open(&path)?;
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -368,7 +376,8 @@ async fn listen(state: &Path, config: &Config) -> Result<(TcpListener, Kept)> {
                 link_keys: BTreeMap::from([("k1".to_owned(), secret(config, "link"))]),
                 requester_key: secret(config, "requester"),
             };
-            write_private(&path, &serde_json::to_vec_pretty(&kept)?)?;
+            write_private(&path, &serde_json::to_vec_pretty(&kept)?)
+                .with_context(|| format!("cannot write {}", path.display()))?;
             kept
         }
     };

@@ -92,7 +92,7 @@ pub async fn run(args: Args) -> Result<()> {
     let (stack, bus) = Stack::open(config).await?;
     let (watcher, keys) =
         Watcher::start(&args.data.join("uploads")).context("cannot watch the uploads folder")?;
-    greet(&stack, &args);
+    greet(&stack, &args)?;
     let taken = Arc::new(Notify::new());
     tokio::spawn(take_uploads(
         stack.as_writer("create-tasks"),
@@ -110,28 +110,21 @@ pub async fn run(args: Args) -> Result<()> {
     }
     commands::stopped().await?;
     drop(watcher);
-    eprintln!("stopped; what was under way goes on at the next start");
+    commands::say("stopped; what was under way goes on at the next start");
     Ok(())
 }
 
-fn greet(stack: &Stack, args: &Args) {
+fn greet(stack: &Stack, args: &Args) -> Result<()> {
     let data = args.data.display();
-    eprintln!(
-        "drop images into   {data}/uploads/<campaign>/images/  (with a {data}/uploads/<campaign>/campaign.toml)"
-    );
-    eprintln!("labels come to     {data}/results/<campaign>/round=<n>/");
-    eprintln!(
-        "workers sign in at {}/#invite={}",
+    commands::say(format_args!(
+        "drop images into   {data}/uploads/<campaign>/images/  (with a {data}/uploads/<campaign>/campaign.toml)\n\
+         labels come to     {data}/results/<campaign>/round=<n>/\n\
+         workers sign in at {}/#invite={}",
         stack.base_url(),
         stack.platform().invite()
-    );
-    #[expect(
-        clippy::print_stdout,
-        reason = "who starts this process waits for this line"
-    )]
-    {
-        println!("listening on {}", stack.base_url());
-    }
+    ));
+    // Who starts this process waits for this line.
+    commands::print(format!("listening on {}\n", stack.base_url()))
 }
 
 async fn take_uploads(stack: Stack, mut keys: Receiver<String>, taken: Arc<Notify>) {

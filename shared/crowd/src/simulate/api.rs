@@ -53,6 +53,17 @@ impl Error {
         ) && !self.is_about_sign_in()
     }
 
+    /// Whether the platform itself failed, as it does when its disk is full.
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 500..=599,
+                ..
+            }
+        )
+    }
+
     /// Whether the worker has to sign in (again).
     pub(super) fn is_about_sign_in(&self) -> bool {
         matches!(self, Self::Refused { status: 401, .. })

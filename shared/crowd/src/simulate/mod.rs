@@ -174,7 +174,8 @@ impl Simulation {
         })
     }
 
-    /// Signs every worker in, finds the pages that they still have in work, and sets their arrival times.
+    /// Signs every worker in, finds the pages that they still have in work, and sets their arrival times. A worker for
+    /// whom the platform fails comes later.
     ///
     /// # Errors
     ///
@@ -184,11 +185,11 @@ impl Simulation {
         let now = self.floor.clock.now();
         for (index, worker) in self.workers.iter_mut().enumerate() {
             worker.forget();
-            self.floor
-                .report_in(worker)
-                .await
-                .map_err(|source| worker.error(source))?;
-            let wait = worker.mind.seconds_between(0.0, ARRIVAL_SECONDS);
+            let wait = match self.floor.report_in(worker).await {
+                Ok(()) => worker.mind.seconds_between(0.0, ARRIVAL_SECONDS),
+                Err(source) if source.is_failure() => RETRY_SECONDS,
+                Err(source) => return Err(worker.error(source)),
+            };
             self.queue.push(Reverse((later(now, wait), index)));
         }
         Ok(())

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{print, share, stopped};
+use super::{print, say, share, stopped};
 
 /// The account of keys that name none.
 const ACCOUNT: &str = "local";
@@ -147,6 +147,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             defaults.password_rounds
         },
         ..defaults
+    })
+    .with_context(|| match &args.data {
+        Some(folder) => format!("cannot open the platform in {}", folder.display()),
+        None => "cannot open a platform in memory".to_owned(),
     })?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| {
         format!(
@@ -156,7 +160,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
     if args.data.is_none() {
-        eprintln!("note: everything is in memory and gone at the end; --data DIR keeps it");
+        say("note: everything is in memory and gone at the end; --data DIR keeps it");
     }
     // Connections wait in the listener's queue from here on, so this is no promise too early.
     announce(&base_url, &platform, args.json)?;
@@ -210,7 +214,7 @@ async fn serve(
     }
     stop.send_replace(true);
     server.await?.context("the server failed")?;
-    eprintln!("stopped");
+    say("stopped");
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod deployed;
 mod pace;
 pub mod status;
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -55,12 +56,18 @@ impl DataFolder {
 }
 
 /// Writes to stdout.
-fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
+pub(crate) fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout
         .write_all(text.as_ref())
         .and_then(|()| stdout.flush())
         .context("cannot write to stdout")
+}
+
+/// Writes a line to stderr. If nobody can read it (the log's disk is full, the terminal is gone),
+/// work goes on all the same, where `eprintln` would panic.
+pub(crate) fn say(line: impl Display) {
+    drop(writeln!(io::stderr(), "{line}"));
 }
 
 /// Writes a value to stdout as one JSON document.

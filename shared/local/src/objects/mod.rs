@@ -25,6 +25,7 @@ pub(crate) mod tree;
 mod tests;
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::ops::ControlFlow;
@@ -354,7 +355,7 @@ impl Inner {
             temp.persist(&path)?;
             sync_parent(&path)
         });
-        written.map_err(in_file(key))
+        written.map_err(in_file(path.display()))
     }
 
     fn put_if_absent(&self, key: &str, body: &[u8]) -> PortResult<Put> {
@@ -364,15 +365,15 @@ impl Inner {
         let created = if exists {
             false
         } else {
-            let temp = write_synced(&path, body).map_err(in_file(key))?;
+            let temp = write_synced(&path, body).map_err(in_file(path.display()))?;
             match temp.persist_noclobber(&path) {
                 Ok(_) => true,
                 Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => false,
-                Err(failed) => return Err(in_file(key)(failed.error)),
+                Err(failed) => return Err(in_file(path.display())(failed.error)),
             }
         };
         // Also if another one wrote it just now: what is answered must not be lost.
-        sync_parent(&path).map_err(in_file(key))?;
+        sync_parent(&path).map_err(in_file(path.display()))?;
         Ok(if created { Put::Created } else { Put::Existed })
     }
 
@@ -383,7 +384,7 @@ impl Inner {
         let mut folder = self.root.clone();
         for name in parents.strip_prefix(&self.root).unwrap_or(parents) {
             folder.push(name);
-            make_folder(&folder).map_err(in_file(key))?;
+            make_folder(&folder).map_err(in_file(folder.display()))?;
         }
         Ok(path)
     }
@@ -398,7 +399,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     if fs::symlink_metadata(folder)?.is_dir() {
         return Ok(());
     }
-    let message = format!("{} is in the way: it is no folder", folder.display());
+    let message = "it is in the way: it is no folder";
     Err(io::Error::new(io::ErrorKind::NotADirectory, message))
 }
 
@@ -503,11 +504,12 @@ fn meta(key: &str, snapshot: &Snapshot) -> ObjectMeta {
     }
 }
 
-/// What an I/O error at a key means to the caller of a port.
-fn in_file(key: &str) -> impl Fn(io::Error) -> PortError {
+/// What an I/O error at a key means to the caller of a port. What cannot be written is named by its
+/// path, so that a person finds it.
+fn in_file(place: impl Display) -> impl Fn(io::Error) -> PortError {
     use io::ErrorKind as Kind;
     move |error| {
-        let message = format!("{key}: {error}");
+        let message = format!("{place}: {error}");
         match error.kind() {
             Kind::PermissionDenied
             | Kind::NotADirectory

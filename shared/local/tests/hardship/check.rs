@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::stack::{BALANCE, BUDGET, Stack, demo, files, rows};
+use crate::stack::{BALANCE, BUDGET, Stack, controls, files, rows};
 
 /// A round's states, in their order.
 const STATES: [&str; 4] = ["OPEN", "SEALED", "CLOSED", "AGGREGATED"];
@@ -38,20 +38,28 @@ impl Stack {
         self.check_leftovers();
     }
 
-    /// A manifest is the last of a round's files: the others are there, as it says. It never
-    /// changes.
-    pub(crate) fn check_manifests(&mut self) {
-        for (folder, manifest) in self.manifests() {
-            let seen = self.seen.0.entry(folder.clone()).or_insert_with(|| {
-                let entries = manifest["files"].as_array().unwrap();
-                assert_eq!(entries.len(), 5, "{manifest}");
-                for entry in entries {
-                    let body = fs::read(folder.join(text(&entry["name"]))).unwrap();
-                    assert_eq!(hex(&Sha256::digest(body)), entry["sha256"], "{entry}");
-                }
-                manifest.clone()
-            });
-            assert_eq!(*seen, manifest);
+    /// A manifest is the last of a round's files: the others are there, as it says.
+    pub(crate) fn check_new_manifests(&mut self) {
+        for file in self.manifests() {
+            if self.seen.contains_key(&file) {
+                continue;
+            }
+            let manifest = read(&file);
+            let entries = manifest["files"].as_array().unwrap();
+            assert_eq!(entries.len(), 5, "{manifest}");
+            for entry in entries {
+                let body = fs::read(file.with_file_name(text(&entry["name"]))).unwrap();
+                assert_eq!(hex(&Sha256::digest(body)), entry["sha256"], "{entry}");
+            }
+            self.seen.insert(file, manifest);
+        }
+    }
+
+    /// A manifest never changes.
+    fn check_manifests(&mut self) {
+        self.check_new_manifests();
+        for (file, manifest) in &self.seen {
+            assert_eq!(read(file), *manifest);
         }
     }
 
@@ -65,7 +73,7 @@ impl Stack {
         });
         for (number, state) in rounds {
             let state = STATES.iter().position(|known| **known == state).unwrap();
-            let before = self.seen.1.insert(number, state).unwrap_or(0);
+            let before = self.reached.insert(number, state).unwrap_or(0);
             assert!(before <= state, "round {number} went back");
             let manifest = format!("results/cells/round={number}/_manifest.json");
             assert!(
@@ -108,9 +116,8 @@ impl Stack {
             images(0).len(),
             "an image has two tasks"
         );
-        let controls = files(&demo().join("exam")).len() + files(&demo().join("golden")).len();
-        assert!(images(1).len() <= controls);
-        assert!(images(2).len() <= files(&demo().join("training")).len());
+        assert!(images(1).len() <= controls("exam").len() + controls("golden").len());
+        assert!(images(2).len() <= controls("training").len());
     }
 
     /// Every image has exactly one label, from as many people as were asked for.
@@ -127,15 +134,15 @@ impl Stack {
 
     /// The rows of all rounds' `labels.jsonl`.
     fn labels(&self) -> Vec<Value> {
-        let rows = |folder: &PathBuf| {
-            let text = fs::read_to_string(folder.join("labels.jsonl")).unwrap();
+        let rows = |manifest: &PathBuf| {
+            let text = fs::read_to_string(manifest.with_file_name("labels.jsonl")).unwrap();
             let rows: Vec<Value> = text
                 .lines()
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect();
             rows
         };
-        self.manifests().keys().flat_map(rows).collect()
+        self.seen.keys().flat_map(rows).collect()
     }
 
     /// Nobody answered a task twice, and the results hold every answer that was accepted.
@@ -158,7 +165,7 @@ impl Stack {
             )
             .unwrap();
         let counted: i64 = self
-            .manifests()
+            .seen
             .values()
             .map(|manifest| manifest["counts"]["answers"].as_i64().unwrap())
             .sum();
@@ -187,7 +194,7 @@ impl Stack {
         let paid = self.paid();
         assert_eq!(paid, page.1 * Decimal::from(paid_pages.len()));
         let stated: Decimal = self
-            .manifests()
+            .seen
             .values()
             .map(|manifest| manifest["cost"].to_string().parse::<Decimal>().unwrap())
             .sum();
@@ -224,13 +231,17 @@ impl Stack {
             assert!(told.insert(text(&event["id"]).to_owned()), "{event}");
             aggregated += usize::from(event["detail-type"] == "RoundAggregated");
         }
-        assert_eq!(aggregated, self.manifests().len());
+        assert_eq!(aggregated, self.seen.len());
         let hidden: Vec<PathBuf> = files(&self.path(""))
             .into_iter()
             .filter(|file| name_of(file).starts_with('.'))
             .collect();
         assert_eq!(hidden, Vec::<PathBuf>::new());
     }
+}
+
+fn read(file: &Path) -> Value {
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
 /// The image that a task shows.

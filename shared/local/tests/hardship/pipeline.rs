@@ -28,7 +28,7 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 use crate::chance::Chance;
 use crate::process::Process;
-use crate::stack::{Stack, TIME_SCALE, demo, files, own_address};
+use crate::stack::{Stack, TIME_SCALE, controls, own_address};
 
 const ROUNDS: usize = 8;
 /// Real time for which the pipeline waits for an answer.
@@ -98,10 +98,7 @@ struct Crowd {
 impl Crowd {
     fn new(stack: &Stack) -> Self {
         let mut truth = "file,label\n".to_owned();
-        for file in ["golden", "exam", "training"]
-            .map(|kind| files(&demo().join(kind)))
-            .concat()
-        {
+        for file in ["golden", "exam", "training"].map(controls).concat() {
             let label = file.parent().unwrap().file_name().unwrap();
             let name = file.file_name().unwrap();
             writeln!(truth, "{},{}", name.display(), label.display()).unwrap();

@@ -1,13 +1,13 @@
 //! A process that is killed, stopped and listened to.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, PipeWriter};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Between two looks at what runs.
-const LOOK: Duration = Duration::from_millis(2);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Lets what runs go on for a moment.
 pub(crate) fn look_again_later() {
@@ -25,28 +25,34 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .env("RUST_LOG", "warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            // Not a file: that would fill up with the disk.
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::<Mutex<String>>::default();
-        let (stderr, heard) = (child.stderr.take().unwrap(), Arc::clone(&log));
-        let listener = std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let mut log = heard.lock().unwrap();
+        // Not a file: that would fill up with the disk.
+        let (reader, stderr) = std::io::pipe().unwrap();
+        let mut process = Self::spawn(command, stderr);
+        let log = Arc::clone(&process.log);
+        process.listener = Some(std::thread::spawn(move || {
+            for line in BufReader::new(reader).lines().map_while(Result::ok) {
+                let mut log = log.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');
             }
-        });
+        }));
+        process
+    }
+
+    /// A process that can say nothing: whatever it writes to stderr fails.
+    pub(crate) fn unheard(command: &mut Command) -> Self {
+        let (_, stderr) = std::io::pipe().unwrap();
+        Self::spawn(command, stderr)
+    }
+
+    fn spawn(command: &mut Command, stderr: PipeWriter) -> Self {
+        let command = command.env("RUST_LOG", "warn").stdin(Stdio::null());
+        let child = command.stdout(Stdio::null()).stderr(stderr).spawn();
         Self {
-            child,
+            child: child.unwrap(),
             killed: false,
-            log,
-            listener: Some(listener),
+            log: Arc::default(),
+            listener: None,
         }
     }
 

@@ -61,8 +61,10 @@ pub(crate) struct Stack {
     pub(crate) crowd: PathBuf,
     /// Images that were dropped.
     pub(crate) dropped: u32,
-    /// The manifests that were seen, by their folders; and how far rounds were, by their numbers.
-    pub(crate) seen: (BTreeMap<PathBuf, Value>, BTreeMap<i64, usize>),
+    /// The manifests that were seen, by their files.
+    pub(crate) seen: BTreeMap<PathBuf, Value>,
+    /// How far rounds were, by their numbers.
+    pub(crate) reached: BTreeMap<i64, usize>,
 }
 
 impl Stack {
@@ -75,10 +77,11 @@ impl Stack {
             address: own_address(),
             crowd,
             dropped: 0,
-            seen: Default::default(),
+            seen: BTreeMap::new(),
+            reached: BTreeMap::new(),
         };
         for kind in ["golden", "exam", "training"] {
-            for file in files(&demo().join(kind)) {
+            for file in controls(kind) {
                 let below = file.strip_prefix(demo()).unwrap();
                 let to = stack.path("uploads/cells").join(below);
                 fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -129,7 +132,7 @@ impl Stack {
             if let Some(status) = process.ended() {
                 panic!("it ended by itself, {status}:\n{}", process.log());
             }
-            self.check_manifests();
+            self.check_new_manifests();
             let now = self.progress();
             if now > reached {
                 (reached, since) = (now, Instant::now());
@@ -152,7 +155,10 @@ impl Stack {
             opened_with, 'due', due, 'attempts', attempts) FROM round WHERE state <> 'AGGREGATED'";
         let rounds = rows(&ledger, query, |row| row.get::<_, String>(0));
         let admitted = self.count("round", "sum(images)");
-        format!("{} dropped, {admitted:?} admitted, {rounds:#?}", self.dropped)
+        format!(
+            "{} dropped, {admitted:?} admitted, {rounds:#?}",
+            self.dropped
+        )
     }
 
     /// Waits until so much more has happened, or everything.
@@ -208,15 +214,12 @@ impl Stack {
             + files(&self.path("results")).len()
     }
 
-    /// The manifests of the rounds that are aggregated, by their folders.
-    pub(crate) fn manifests(&self) -> BTreeMap<PathBuf, Value> {
+    /// The manifests of the rounds that are aggregated.
+    pub(crate) fn manifests(&self) -> Vec<PathBuf> {
         let files = files(&self.path("results"));
-        let manifests = files.iter().filter(|file| file.ends_with("_manifest.json"));
+        let manifests = files.into_iter();
         manifests
-            .map(|file| {
-                let manifest = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-                (file.parent().unwrap().to_owned(), manifest)
-            })
+            .filter(|file| file.ends_with("_manifest.json"))
             .collect()
     }
 
@@ -260,9 +263,19 @@ pub(crate) fn own_address() -> SocketAddr {
     SocketAddr::new(IpAddr::V4(ip), 0)
 }
 
-/// The demo's folder: control images with known answers.
-pub(crate) fn demo() -> PathBuf {
+/// The demo's folder.
+fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("demo")
+}
+
+/// Control images of a kind, two of each label.
+pub(crate) fn controls(kind: &str) -> Vec<PathBuf> {
+    let mut files = files(&demo().join(kind));
+    files.dedup_by_key(|file| file.parent().map(Path::to_owned));
+    let folders = files.iter().filter_map(|file| file.parent());
+    folders
+        .flat_map(|folder| self::files(folder).into_iter().take(2))
+        .collect()
 }
 
 /// Every file below a folder, in order; none if there is no such folder.
