@@ -57,7 +57,7 @@ use axum::{
 use crate::error::Error;
 pub use crate::{
     clock::Clock,
-    platform::{Config, Platform, RequesterKey, TickError, serve, undelayed},
+    platform::{Config, Platform, RequesterKey, TickError, keep_up, serve, undelayed},
     store::OpenError,
 };
 

@@ -285,7 +285,7 @@ pub async fn serve(
     platform: Platform,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let ticker = tokio::spawn(tick_on(platform.clone()));
+    let ticker = tokio::spawn(keep_up(platform.clone()));
     let served = axum::serve(undelayed(listener), platform.router())
         .with_graceful_shutdown(shutdown)
         .await;
@@ -306,14 +306,48 @@ pub fn undelayed(listener: TcpListener) -> impl Listener<Addr = SocketAddr, Io =
 /// The same after it failed: the disk may be full for long, and each failure is a line in the log.
 const REST: Duration = Duration::from_secs(5);
 
-async fn tick_on(platform: Platform) {
+/// Does what is due on `platform` while nobody asks; for a platform that is not served by [`serve`].
+/// Returns at once if its clock is moved by hand.
+pub async fn keep_up(platform: Platform) {
     if platform.clock().is_manual() {
         return;
     }
-    loop {
+    keep_trying(async || {
         let now = platform.clone();
-        // A failure is in the log already.
-        let done = blocking(move || now.catch_up()).await.is_ok();
+        blocking(move || now.catch_up()).await
+    })
+    .await;
+}
+
+/// Ticks for ever. A failure is in the log already.
+async fn keep_trying(tick: impl AsyncFn() -> Result<()>) {
+    loop {
+        let done = tick().await.is_ok();
         tokio::time::sleep(if done { TICK } else { REST }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How often a platform ticks in a minute.
+    async fn ticks(outcome: impl Fn() -> Result<()>) -> u32 {
+        let count = Cell::new(0);
+        let tick = async || {
+            count.set(count.get() + 1);
+            outcome()
+        };
+        let minute = tokio::time::timeout(Duration::from_secs(60), keep_trying(tick)).await;
+        assert!(minute.is_err());
+        count.get()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_platform_that_fails_rests_between_its_ticks() {
+        assert_eq!(ticks(|| Ok(())).await, 240);
+        assert_eq!(ticks(|| Err(Error::internal("disk full"))).await, 12);
     }
 }

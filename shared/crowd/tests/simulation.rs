@@ -8,7 +8,9 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use axum::Router;
+use axum::http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
 use quorate_crowd::simulate::{self, Character, Simulation, Truth};
 use quorate_crowd::{Clock, Config, Platform, serve};
 use serde_json::{Value, json};
@@ -356,6 +358,36 @@ async fn a_restarted_simulation_finishes_the_pages_in_work() {
     }
     let accepted = ids(&world.get(&with_status("ACCEPTED")).await);
     assert!(in_work.is_subset(&accepted), "{in_work:?} of {accepted:?}");
+}
+
+/// What a start says to a platform that answers everything with `status`, and when the one worker does
+/// something next.
+async fn start_at(status: u16) -> (Result<(), simulate::Error>, Option<SignedDuration>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let app = Router::new().fallback(async move || StatusCode::from_u16(status).unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+    let mut simulation = Simulation::new(simulate::Config {
+        base_url,
+        invite: String::new(),
+        seed: 1,
+        workers: 1,
+        truth: Truth::new(),
+        clock,
+    })
+    .unwrap();
+    let started = simulation.start().await;
+    let next = simulation.next_event();
+    (started, next.map(|next| next.duration_since(Timestamp::UNIX_EPOCH)))
+}
+
+#[tokio::test]
+async fn a_worker_for_whom_the_platform_fails_comes_later() {
+    let (started, next) = start_at(500).await;
+    assert_eq!((started.is_ok(), next), (true, Some(SignedDuration::from_secs(30))));
+    let (started, next) = start_at(400).await;
+    assert_eq!((started.is_ok(), next), (false, None));
 }
 
 #[tokio::test]

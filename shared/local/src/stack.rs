@@ -12,7 +12,6 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::FutureExt as _;
@@ -39,10 +38,6 @@ use crate::ledger::SqliteLedger;
 use crate::notify::LocalNotify;
 use crate::objects::Folder;
 
-/// How often a platform on a running clock looks for what is due.
-const PLATFORM_TICK: Duration = Duration::from_millis(250);
-/// The same after it failed: the disk may be full for long, and each failure is a line in the log.
-const PLATFORM_REST: Duration = Duration::from_secs(5);
 /// Password stretching of the platform: its workers sign in from this machine or are simulated.
 const PASSWORD_ROUNDS: u32 = 10_000;
 
@@ -268,19 +263,7 @@ impl Stack {
                 tracing::error!(%error, "the server stopped");
             }
         });
-        let platform = self.platform().clone();
-        if self.shared.clock.0.is_manual() {
-            return;
-        }
-        tokio::spawn(async move {
-            loop {
-                let now = platform.clone();
-                let ticked = tokio::task::spawn_blocking(move || now.tick()).await;
-                // A failure is in the log already.
-                let done = matches!(ticked, Ok(Ok(())));
-                tokio::time::sleep(if done { PLATFORM_TICK } else { PLATFORM_REST }).await;
-            }
-        });
+        tokio::spawn(quorate_crowd::keep_up(self.platform().clone()));
     }
 }
 

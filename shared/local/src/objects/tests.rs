@@ -295,7 +295,9 @@ async fn a_put_replaces_and_a_put_if_absent_does_not() {
     assert_eq!(fs::read(place.root.join("r/a.csv")).unwrap(), b"3");
     let left: Vec<_> = fs::read_dir(place.root.join("r")).unwrap().collect();
     assert_eq!(left.len(), 1, "a temporary file was left");
-    assert!(folder.put("r/a.csv/b", b"x").await.is_err());
+    let error = folder.put("r/a.csv/b", b"x").await.unwrap_err();
+    let in_the_way = folder.root().join("r/a.csv").display().to_string();
+    assert!(error.to_string().starts_with(&in_the_way), "{error}");
 }
 
 #[test]
