@@ -379,13 +379,19 @@ async fn start_at(status: u16) -> (Result<(), simulate::Error>, Option<SignedDur
     .unwrap();
     let started = simulation.start().await;
     let next = simulation.next_event();
-    (started, next.map(|next| next.duration_since(Timestamp::UNIX_EPOCH)))
+    (
+        started,
+        next.map(|next| next.duration_since(Timestamp::UNIX_EPOCH)),
+    )
 }
 
 #[tokio::test]
 async fn a_worker_for_whom_the_platform_fails_comes_later() {
     let (started, next) = start_at(500).await;
-    assert_eq!((started.is_ok(), next), (true, Some(SignedDuration::from_secs(30))));
+    assert_eq!(
+        (started.is_ok(), next),
+        (true, Some(SignedDuration::from_secs(30)))
+    );
     let (started, next) = start_at(400).await;
     assert_eq!((started.is_ok(), next), (false, None));
 }

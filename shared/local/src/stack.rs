@@ -36,7 +36,7 @@ use uuid::Uuid;
 use crate::images;
 use crate::ledger::SqliteLedger;
 use crate::notify::LocalNotify;
-use crate::objects::Folder;
+use crate::objects::{Folder, TEMP};
 
 /// Password stretching of the platform: its workers sign in from this machine or are simulated.
 const PASSWORD_ROUNDS: u32 = 10_000;
@@ -305,7 +305,7 @@ fn folders(data: &Path, clock: &CrowdClock) -> Result<(Folder, Folder)> {
     let root = data.join("uploads");
     let uploads = Folder::keeping("uploads", &root, &versions, clock.clone())?;
     let results = Folder::new("results", &data.join("results"))?;
-    for folder in [&results, &Folder::new("versions", &versions)?] {
+    for folder in [&results, &Folder::new("state", &data.join("state"))?] {
         let root = folder.root().display();
         folder
             .remove_unfinished()
@@ -399,7 +399,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::io::Write as _;
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     // A temporary file is made for its owner alone.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(TEMP).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

@@ -404,7 +404,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// What names of half-written files begin with.
-const TEMP: &str = ".quorate-";
+pub(crate) const TEMP: &str = ".quorate-";
 
 /// Deletes half-written files in a folder and below it. Links are not followed.
 fn remove_temps(folder: &Path) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! `quorate up` dies, stands still and is started twice, again and again, while images come in and a
 //! crowd works.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::chance::Chance;
@@ -17,7 +18,16 @@ const AGGREGATE_LEASE: Duration = Duration::from_secs(16 * 60);
 fn twenty_rounds_end_well_whatever_happens_to_the_process() {
     let mut chance = Chance::new();
     let mut stack = Stack::new();
+    fs::create_dir(stack.path("state")).unwrap();
+    fs::write(stack.path("state/.quorate-killed"), "half a file").unwrap();
     let mut process = stack.start();
+    for _ in 0..3 {
+        // The very first start, up to where it serves.
+        for _ in 0..chance.below(40) {
+            look_again_later();
+        }
+        process = killed(&mut stack, &mut process, &mut chance);
+    }
     while stack.rounds() < ROUNDS {
         // Some images come while it is down or stands still, some while it runs.
         let size = if chance.below(5) == 0 { 9 } else { 3 };

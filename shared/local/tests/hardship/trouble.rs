@@ -10,7 +10,7 @@ use crate::process::Process;
 use crate::stack::Stack;
 
 /// How often the disk is full.
-const FULL: usize = 4;
+const FULL: usize = 3;
 
 #[test]
 fn a_full_disk_loses_nothing() {
