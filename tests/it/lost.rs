@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quorate_core::ports::{Ledger as _, World as _};
 use quorate_core::state::CampaignItem;
-use quorate_tests::png;
+use quorate_testkit::png;
 
 use crate::world::{CATS, World};
 

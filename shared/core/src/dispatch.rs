@@ -33,8 +33,7 @@
 //! there does not go away. A batch is never sent in part, because only the whole has its key.
 //!
 //! A batch that the crowd refuses again and again stays `READY`, and so its round does not close:
-//! the reason is in the batch (`quorate status` shows it) and a person is told once a day. It goes
-//! on by itself when the cause is gone. What the crowd refuses of a batch that it takes are
+//! the reason is kept with the batch, and a person is told once a day. It goes on by itself when the cause is gone. What the crowd refuses of a batch that it takes are
 //! outcomes: these images end without a label, with the crowd's reason.
 
 use std::collections::BTreeMap;

@@ -1,15 +1,108 @@
 //! The items of the ledger and their states.
 //!
-//! ```text
-//! ROUND   OPEN ──seal──► SEALED ──crowd done, all batches done──► CLOSED ──manifest──► AGGREGATED
+//! Every arrow is one write of the [`Ledger`](crate::ports::Ledger). What stands in brackets is its
+//! condition: it is part of the write, so that of two writers one comes first and the other is told
+//! that it has lost, and looks again. A write that succeeded and whose reply was lost recognises
+//! itself when it is repeated. No state is gone back to.
 //!
-//! BATCH   READY ──claim (lease, fence)──► READY ──log read──► DONE
-//!           ▲ reserve
-//!         PARKED (the budget does not cover it; it belongs to no round yet)
+//! # Round
+//!
+//! ```text
+//!  [campaign's newest round is the one before]
+//!        │ open_round
+//!        ▼       seal_round [OPEN]         close_round [SEALED, batches_done = batches]
+//!      OPEN ─────────────────► SEALED ─────────────────► CLOSED
+//!                                                        │    ▲
+//!                 claim_round [CLOSED, due ≤ now]: fence + 1, due = end of lease
+//!                 postpone_round [CLOSED, same fence]: due = later
+//!                                                        │
+//!                                   round_aggregated [CLOSED, same fence]
+//!                                                        ▼
+//!                                                    AGGREGATED
 //! ```
 //!
-//! A round never goes back. A batch in `READY` may have been sent any number of times: its
-//! operation id makes that harmless.
+//! * *OPEN* takes images: `admit` and `unpark` ask for it in their own transaction, so that no image
+//!   gets into a sealed round. *SEALED* takes no more, and control batches only until it is closed.
+//! * The pool is set once [OPEN or SEALED, no pool yet]. `opened_with` only rises: it says how many
+//!   batches were done when the pool was opened last, so that a completion which did not know of the
+//!   last tasks is not taken for the end. [`rounds`](crate::rounds) decides when.
+//! * *CLOSED* is told by a `PoolClosed`, again by every tick and sweep as long as the round is due:
+//!   losing the event loses time, no round. Two invocations may work on it, one after the lease of
+//!   the other; what makes one result of it is `_manifest.json`, which only the first can put.
+//!
+//! # Batch
+//!
+//! ```text
+//!    admit [images new, round OPEN,               park [images new; round OPEN, if
+//!           budget has room]                            there are aliases for it]
+//!        │                unpark [PARKED, room, OPEN]             │
+//!        ▼    ◄────────────────────────────────────────────────  ▼
+//!      READY                                                   PARKED
+//!      │   ▲
+//!      │   claim_batch [READY, due ≤ now]: fence + 1, attempts + 1, due = end of lease
+//!      │   postpone_batch [READY, same fence]: due = later, last_error
+//!      │
+//!      │ finish_batch [READY, same fence]: outcomes, and the round counts them
+//!      ▼
+//!     DONE
+//! ```
+//!
+//! * A *READY* batch may have been sent any number of times: its operation id makes that harmless.
+//!   `due` is lease and pause in one: whoever dies leaves a batch that is due when its lease is over,
+//!   and takes nothing with it; whoever comes back late has an older fence, and its write is lost.
+//!   [`dispatch`](crate::dispatch) says how a batch that was sent before is gone on with.
+//! * *Blocked*: a used-up quota puts `due` as far away as the crowd says; nobody asks before.
+//! * *PARKED* belongs to no round and reserves nothing. [`reconcile`](crate::reconcile) unparks in the
+//!   order of age when the budget covers it.
+//! * *Control batches* begin READY (`add_control_batch` [no such batch; its round, if it has one, not
+//!   closed]). Those of an exam or a training belong to no round, and no round waits for them to be
+//!   done; a round's pool is opened only after them.
+//!
+//! # Image
+//!
+//! An image has no states: it exists once it is admitted, in the write that makes its batch (or its
+//! place as an alias), and never changes. With deduplication by content the write claims its bytes,
+//! and the IMAGE item follows before the event is forgotten; who dies between finds the claim to be
+//! its own. What became of an image is its batch's outcome and, in the end, its row in the results:
+//!
+//! ```text
+//!  upload ─┬─► rejected/ record with the reason            (it cannot be a task)
+//!          └─► IMAGE ─┬─► Task ───► label, or why there is none
+//!                     ├─► Refused ─► no label, the crowd's reason
+//!                     └─► alias ───► the label of its original
+//! ```
+//!
+//! # Money
+//!
+//! `committed` of a campaign rises with the reservation of a batch, in the write that makes it READY
+//! [committed + reserved ≤ budget], and with what a round reserves beside [the same]. `close_round`
+//! replaces all that the round reserved by what it spent: nothing is released twice, because a round
+//! closes once.
+//!
+//! # Campaign
+//!
+//! A campaign is saved whole [its revision is one less]; its newest round and its money are no part of
+//! that. Who sets it up at the crowd holds a lease in it [no lease, or it is over, or one's own], saves
+//! what each step made before the next, and stops if a save is lost. After a lease is over another
+//! writer goes on from what was saved, and looks for what was made but not saved.
+//!
+//! # What never succeeds
+//!
+//! | what | until when it is tried | where it is seen |
+//! |---|---|---|
+//! | an upload that cannot be a task | once | `rejected/<id>.json`, a problem event |
+//! | an upload that fails for another reason | five deliveries, then by every hourly [look](crate::look) | dead-letter queue and its alarm; the log of `reconcile`, which fails |
+//! | a batch that the crowd cannot be asked for, or refuses whole | for ever, at most every ten minutes, or when the quota renews | `last_error` and `attempts` in the ledger, a problem event a day |
+//! | a parked batch | until the budget is raised or a round ends cheaper | a problem event, `quorate status` |
+//! | a round that cannot be aggregated | for ever, at most every quarter of an hour | a problem event after five attempts |
+//!
+//! # Why counters are not sharded
+//!
+//! A round's counts are one item, and so is a campaign's money. The crowd takes 200 000 tasks a
+//! minute, some 35 batches a second; one item of DynamoDB takes a thousand writes a second, some
+//! hundred of them in transactions. Writers that collide are told so and come again. Sums over shards
+//! would make every condition on a count or on the budget a read of many items that is no part of the
+//! write.
 
 use std::collections::BTreeMap;
 
@@ -213,7 +306,7 @@ pub enum SealReason {
     Command,
 }
 
-/// What is counted in a round. On DynamoDB the sum of its shards.
+/// What is counted in a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Images (and rows) admitted, aliases included.

@@ -3,6 +3,34 @@
 //! Any number of writers may run it at once or one after another, and each may stop anywhere. A
 //! lease keeps them from working for nothing; what makes it safe is the manifest, which only the
 //! first of them puts. Until then the other files may be written again and again.
+//!
+//! ```text
+//!  PoolClosed ──► CLOSED? ──no──► nothing to do: not closed yet, or aggregated before
+//!                   │ yes
+//!                   ▼
+//!           earlier rounds that it takes labels from have a manifest ──no──► NotYet: comes again
+//!                   │
+//!                   ▼
+//!           claim_round [CLOSED, due] ──lost──► nothing to do: it is in somebody's hands
+//!                   │ fence + 1, lease
+//!                   ▼
+//!           _manifest.json there? ──yes────────────────────────────────────┐
+//!                   │ no                                                   │
+//!                   ▼                                                      │
+//!           answers, page by page ──► labels ──► files, last _manifest.json│
+//!                   │                            [there is none]           │
+//!                   │                            │ another's: its bytes are│ours, or Conflict
+//!                   ▼                            ▼                         ▼
+//!           a failure: postpone_round      RoundAggregated told ──► round_aggregated [same fence]
+//!           [same fence], twice as long
+//! ```
+//!
+//! The manifest is the commit point: before it nothing is a result, after it nothing else is. Who
+//! dies before it leaves a round that is due again when the lease is over, and files that the next
+//! one writes over with the same bytes. Who dies behind it leaves a round that the next one only
+//! tells of and marks. Who comes back after its lease finds the manifest, or puts the same; its mark
+//! is lost to the greater fence, and the round ends by the other. The event is told before the mark,
+//! because who is marked is looked at by nobody: it may come twice.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
