@@ -5,6 +5,7 @@ use crate::{Manifest, files, report};
 use std::collections::BTreeMap;
 
 /// Compares with the file in `testdata`; `BLESS=1 cargo test` writes it.
+#[expect(clippy::disallowed_methods, reason = "who blesses the files says so")]
 fn same_as_kept(name: &str, body: &[u8]) {
     let path = format!("{}/testdata/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("BLESS").is_some() {
