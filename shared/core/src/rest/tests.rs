@@ -352,6 +352,7 @@ impl Ledger for Model {
                 revision: 1,
                 setups: BTreeMap::new(),
                 lease: None,
+                swept: None,
                 round: 1,
                 committed: pool.reserved + pool.others,
             })
