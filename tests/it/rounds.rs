@@ -201,6 +201,27 @@ async fn a_budget_that_ends_within_a_page_is_not_passed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn images_that_fill_no_page_wait_for_the_seal_and_are_labelled() {
+    let mut world = World::new(10, &[]).await;
+    let text = format!("{CATS}[round]\nidle_minutes = 60\n");
+    world.drop_file("cats/campaign.toml", text).await;
+    let keys = drop_images(&world, 3).await;
+    world.minutes(50).await;
+    let pool = world.pool("cats").await;
+    let path = format!("pools/{pool}");
+    let full = world.requester(Method::GET, &path).await;
+    assert_eq!(full["mixer_config"]["min_real_tasks_count"], 4);
+    assert_eq!(full["mixer_config"]["force_last_assignment"], false);
+    assert_eq!(world.day.stats().pages, 0);
+    world.work("cats").await;
+    assert_eq!(labelled(&world, 1), once(&keys));
+    let rest = world.requester(Method::GET, &path).await;
+    assert_eq!(rest["mixer_config"]["min_real_tasks_count"], 1);
+    assert_eq!(rest["last_close_reason"], "COMPLETED");
+    assert_eq!(world.problems("pool_closed_early"), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_round_that_nothing_came_into_keeps_nobody_waiting() {
     let mut world = World::new(10, &[]).await;
     // Ten images fill eight pages: the first round is full and the budget is used up.
