@@ -19,8 +19,12 @@ const QUALITY: u8 = 78;
 #[must_use]
 pub fn thumbnail(bytes: &[u8]) -> Option<Vec<u8>> {
     // A decoder that panics on a crafted file must not keep a round from its labels.
-    let small = catch_unwind(|| decode(bytes)).ok()??;
-    let small = on_white(&small.thumbnail(SIDE, SIDE));
+    let mut small = catch_unwind(|| decode(bytes)).ok()??;
+    // Else it would be made larger.
+    if small.width().max(small.height()) > SIDE {
+        small = small.thumbnail(SIDE, SIDE);
+    }
+    let small = on_white(&small);
     let mut jpeg = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut jpeg, QUALITY);
     small.write_with_encoder(encoder).ok()?;
@@ -68,6 +72,12 @@ mod tests {
         let mut bytes = Cursor::new(Vec::new());
         clear.write_to(&mut bytes, ImageFormat::Png).unwrap();
         bytes.into_inner()
+    }
+
+    #[test]
+    fn a_small_picture_stays_as_small_as_it_is() {
+        let small = image::load_from_memory(&thumbnail(&png(3, 2)).unwrap()).unwrap();
+        assert_eq!((small.width(), small.height()), (3, 2));
     }
 
     #[test]
