@@ -99,13 +99,16 @@ async fn a_platform_killed_in_the_middle_keeps_all_that_it_acknowledged() {
         assert_eq!(send(&w, n).await, Some(202));
     }
     // The kill comes while requests are on their way: each is acknowledged and there, or neither.
-    let (last, _) = tokio::join!(
-        futures_util::future::join_all((5..15).map(|n| send(&w, n))),
-        async {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            child.kill().unwrap();
-        }
-    );
+    let first = tokio::sync::Notify::new();
+    let sent = (5..15).map(async |n| {
+        let answer = send(&w, n).await;
+        first.notify_one();
+        answer
+    });
+    let (last, ()) = tokio::join!(futures_util::future::join_all(sent), async {
+        first.notified().await;
+        child.kill().unwrap();
+    });
     child.wait().unwrap();
 
     let again = World::with(Config {
