@@ -283,8 +283,8 @@ async fn take_work<W: World>(
         Err(error) => return found.iter().map(|_| Err(error.clone())).collect(),
     };
     let bucket = world.uploads().bucket();
-    let ids: Vec<ImageId> = found.iter().map(|found| found.id(bucket)).collect();
-    let known = match known(world, &ids).await {
+    let named: Vec<ImageId> = found.iter().map(|found| found.id(bucket)).collect();
+    let known = match known(world, &named).await {
         Ok(known) => known,
         Err(error) => return found.iter().map(|_| Err(error.clone())).collect(),
     };
@@ -301,12 +301,16 @@ async fn take_work<W: World>(
             Err(error) => Err(error),
         });
     }
+    // An upload that is told of twice fails in both places.
+    let places = images.iter().map(|(at, image)| (image.id, *at));
+    let places: Vec<(ImageId, usize)> = places.collect();
     let mut seen = BTreeSet::new();
     images.retain(|(_, image)| seen.insert(image.id));
+    let images: Vec<Image> = images.into_iter().map(|(_, image)| image).collect();
     for chunk in images.chunks(BATCH_MEMBERS) {
-        let new: Vec<Image> = chunk.iter().map(|(_, image)| image.clone()).collect();
-        if let Err(error) = admit(world, &item, new).await {
-            for (at, _) in chunk {
+        if let Err(error) = admit(world, &item, chunk.to_vec()).await {
+            let failed: BTreeSet<ImageId> = ids(chunk).collect();
+            for (_, at) in places.iter().filter(|(id, _)| failed.contains(id)) {
                 if let Some(result) = results.get_mut(*at) {
                     *result = Err(error.clone());
                 }
@@ -605,8 +609,12 @@ async fn admit<W: World>(world: &W, item: &CampaignItem, mut left: Vec<Image>) -
                     lost += 1;
                 }
                 Admitted::Known => {
-                    let left: Vec<ImageId> = ids(&left).collect();
-                    taken.extend(known(world, &left).await?);
+                    // One by one: asked for together they may still be missing.
+                    for image in &left {
+                        if world.ledger().image(image.id).await?.is_some() {
+                            taken.insert(image.id);
+                        }
+                    }
                     lost += 1;
                 }
                 Admitted::Sealed => lost += 1,

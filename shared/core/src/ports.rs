@@ -276,8 +276,8 @@ pub trait Ledger: Send + Sync {
         campaign: &CampaignName,
         kind: Kind,
     ) -> impl Future<Output = PortResult<Vec<Image>>> + Send;
-    /// Writes a batch of control tasks; if it names a round, that must be unfinished and counts
-    /// it. `Lost` if the batch exists or the round is closed.
+    /// Writes a batch of control tasks; if it names a round, that must be unfinished and without a
+    /// pool, and counts it. `Lost` if the batch exists or the round is further.
     fn add_control_batch(&self, batch: &Batch) -> impl Future<Output = PortResult<Write>> + Send;
 
     /// A batch.
@@ -350,6 +350,8 @@ pub enum PoolOpened {
     NotEnoughBalance,
     /// It has no tasks.
     Empty,
+    /// It was archived: its round is over.
+    Archived,
 }
 
 /// A task to create.
@@ -486,6 +488,9 @@ pub trait Crowd: Send + Sync {
     /// Stops giving out a pool's tasks for a change of its settings (`FOR_UPDATE`): if nobody opens
     /// it, the crowd does after a quarter of an hour. Changes nothing in a closed pool.
     fn close_for_update(&self, pool: &str) -> impl Future<Output = PortResult<()>> + Send;
+    /// Puts a closed pool away for good: from then on nobody opens it. Unavailable while it is open or
+    /// somebody has a page of it; refused if the crowd keeps it, for nine days after a rejection.
+    fn archive_pool(&self, pool: &str) -> impl Future<Output = PortResult<()>> + Send;
     /// A closed pool makes no page of fewer than `least` images from now on, whatever is left. Not
     /// one request but two, reading the pool and writing it back: harmless when repeated.
     fn set_least_images(

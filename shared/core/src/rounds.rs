@@ -31,6 +31,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 
 use crate::budget;
+use crate::campaign::Campaign;
 use crate::dispatch;
 use crate::event::{self, Event, Problem, ProblemKind};
 use crate::ids::RoundId;
@@ -199,7 +200,7 @@ async fn open_if_due<W: World>(
                 .await?;
             Ok(true)
         }
-        PoolOpened::Empty => Ok(false),
+        PoolOpened::Empty | PoolOpened::Archived => Ok(false),
         PoolOpened::NotEnoughBalance => {
             let message = format!(
                 "round {}: the account's balance does not cover pool {}; top it up, the pool opens by itself then",
@@ -235,6 +236,7 @@ async fn close_if_done<W: World>(
             last_stopped: String::new(),
             at: world.clock().now(),
             spent: Decimal::ZERO,
+            campaign: campaign_without_pool(world, round).await?,
         };
         return finish(world, round, &close).await;
     };
@@ -251,6 +253,7 @@ async fn close_if_done<W: World>(
     if has_active_pages(world, pool).await? {
         return Ok(());
     }
+    archive(world, round, pool).await?;
     if by_hand {
         let message = format!(
             "round {}: pool {} was closed ({reason}) before its work was done; labels rest on the answers so far",
@@ -271,8 +274,34 @@ async fn close_if_done<W: World>(
         last_stopped: status.last_stopped.clone().unwrap_or_default(),
         at: world.clock().now(),
         spent: budget::with_fee(rewards, world.crowd().fee()),
+        campaign: None,
     };
     finish(world, round, &close).await
+}
+
+/// What a round's results are made by if it has no pool that says so: whoever makes them, and however
+/// late, they are the same.
+async fn campaign_without_pool<W: World>(
+    world: &W,
+    round: &Round,
+) -> PortResult<Option<Box<Campaign>>> {
+    if round.pool.is_some() {
+        return Ok(None);
+    }
+    let item = world.ledger().campaign(&round.id.campaign).await?;
+    Ok(item.map(|item| Box::new(item.campaign)))
+}
+
+/// Nobody opens a pool again whose round is over, also no tick of ours that comes late: what it has
+/// cost is final.
+async fn archive<W: World>(world: &W, round: &Round, pool: &RoundPool) -> PortResult<()> {
+    match world.crowd().archive_pool(&pool.id).await {
+        Err(PortError::Refused(reason)) => {
+            tracing::warn!(round = %round.id, pool = pool.id, reason, "the pool is not archived");
+            Ok(())
+        }
+        archived => archived,
+    }
 }
 
 /// Whether somebody has a page of a pool.

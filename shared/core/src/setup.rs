@@ -657,7 +657,15 @@ pub(crate) async fn open_admission<W: World>(
                 return Ok(false);
             }
         }
-        if world.crowd().open_pool(&pool).await? != PoolOpened::Opened {
+        let came = world.crowd().open_pool(&pool).await?;
+        if came == PoolOpened::Empty {
+            let reason = format!(
+                "the crowd made no task of {}/, so nobody could be admitted: see the log for what it refused",
+                kind.as_str()
+            );
+            event::tell_stuck(world, campaign, None, &PortError::Refused(reason)).await?;
+        }
+        if came != PoolOpened::Opened {
             return Ok(false);
         }
         match kind {

@@ -334,7 +334,7 @@ impl Counts {
 }
 
 /// How a round ended at the crowd: the CLOSE item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Close {
     /// The crowd's reason (`COMPLETED`, `MANUAL`, …), or `EMPTY` for a round without a pool.
     pub reason: String,
@@ -344,6 +344,9 @@ pub struct Close {
     pub at: Timestamp,
     /// Money spent in the round's pool, fee included.
     pub spent: Decimal,
+    /// The campaign as it was then, of a round that had no pool; other rounds keep it with theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<Box<Campaign>>,
 }
 
 /// One intake window of a campaign, worked in one pool: a ROUND item with its counters.

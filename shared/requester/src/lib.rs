@@ -357,6 +357,13 @@ impl Crowd for Requester {
             Err(error) => match error.code() {
                 Some(codes::EMPTY_POOL) => Ok(PoolOpened::Empty),
                 Some(codes::NOT_ENOUGH_BALANCE) => Ok(PoolOpened::NotEnoughBalance),
+                _ if matches!(error, Error::Conflict(_)) => {
+                    let found = self.client.get_pool(pool).await.map_err(port_error)?;
+                    match found.status {
+                        Some(types::PoolStatus::Archived) => Ok(PoolOpened::Archived),
+                        _ => Err(port_error(error)),
+                    }
+                }
                 _ => Err(port_error(error)),
             },
         }
@@ -376,6 +383,21 @@ impl Crowd for Requester {
             .await
             .map(|_| ())
             .map_err(port_error)
+    }
+
+    async fn archive_pool(&self, pool: &str) -> PortResult<()> {
+        match self.client.archive_pool(pool).await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.code() {
+                Some(codes::THERE_IS_REJECTED_ASSIGNMENT) => {
+                    Err(PortError::Refused(describe(&error)))
+                }
+                _ if matches!(error, Error::Conflict(_)) => {
+                    Err(PortError::Unavailable(describe(&error)))
+                }
+                _ => Err(port_error(error)),
+            },
+        }
     }
 
     async fn set_least_images(&self, pool: &str, least: u32) -> PortResult<()> {

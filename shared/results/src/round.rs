@@ -8,7 +8,7 @@
 //!  PoolClosed ──► CLOSED? ──no──► nothing to do: not closed yet, or aggregated before
 //!                   │ yes
 //!                   ▼
-//!           earlier rounds that it takes labels from have a manifest ──no──► NotYet: comes again
+//!           earlier rounds that it takes labels from have a manifest ──no──► Waits: told again at the next tick
 //!                   │
 //!                   ▼
 //!           claim_round [CLOSED, due] ──lost──► nothing to do: it is in somebody's hands
@@ -63,6 +63,9 @@ const STUCK_AFTER: u32 = 5;
 pub enum Outcome {
     /// The round is not closed yet, is aggregated already, or is in somebody else's hands.
     NothingToDo,
+    /// Images take their label from this earlier round, which is not aggregated yet. Nothing was
+    /// done; the round is told of again until it is aggregated.
+    WaitsFor(RoundId),
     /// The results are committed and the round is aggregated.
     Aggregated(Box<Manifest>),
 }
@@ -72,7 +75,7 @@ pub enum Outcome {
 /// Safe to call at any time and any number of times.
 ///
 /// # Errors
-/// [`Error::NotYet`] and [`Error::Port`]: call again later. [`Error::Conflict`]: other results are
+/// [`Error::Port`]: call again later. [`Error::Conflict`]: other results are
 /// committed; a problem is told, and the next call marks the round. Others need a person.
 pub async fn aggregate_round<W: World>(world: &W, round: &RoundId) -> Result<Outcome, Error> {
     let ledger = world.ledger();
@@ -81,7 +84,10 @@ pub async fn aggregate_round<W: World>(world: &W, round: &RoundId) -> Result<Out
         _ => return Ok(Outcome::NothingToDo),
     };
     // Before the claim, so that a round that has to wait for an earlier one is not held.
-    let members = members::read(world, &item).await?;
+    let members = match members::read(world, &item).await {
+        Err(Error::NotYet(earlier)) => return Ok(Outcome::WaitsFor(earlier)),
+        read => read?,
+    };
     let now = world.clock().now();
     let claim = ledger.claim_round(round, world.writer(), now, now.plus(LEASE));
     let Some(item) = claim.await? else {
@@ -136,7 +142,8 @@ async fn give_back<W: World>(world: &W, item: &Round, error: &Error) -> Result<(
         round: Some(item.id.number),
         key: None,
         message: format!(
-            "round {} could not be aggregated in {} attempts: {error}",
+            "round {} could not be aggregated in {} attempts: {error}; nothing is lost, mend the cause: it is \
+             tried again every quarter of an hour",
             item.id, item.attempts
         ),
     };
@@ -189,7 +196,7 @@ async fn tally<W: World>(world: &W, item: &Round, members: Members) -> Result<Ro
     let close = item.close.as_ref();
     let setting = Setting {
         round: item.id.clone(),
-        campaign: campaign_of(world, item).await?,
+        campaign: campaign_of(item)?,
         close_reason: close.map_or_else(String::new, |close| close.reason.clone()),
         fee: world.crowd().fee(),
     };
@@ -226,18 +233,15 @@ async fn tally<W: World>(world: &W, item: &Round, members: Members) -> Result<Ro
     }
 }
 
-/// The campaign as the round was worked; as it is now for a round without a pool.
-async fn campaign_of<W: World>(world: &W, item: &Round) -> Result<Campaign, Error> {
-    if let Some(pool) = &item.pool {
-        return Ok(pool.campaign.clone());
-    }
-    let name = &item.id.campaign;
-    let campaign = world.ledger().campaign(name).await?;
-    campaign
-        .map(|item| item.campaign)
+/// The campaign as it was when the round got its pool, or was closed without one.
+fn campaign_of(item: &Round) -> Result<Campaign, Error> {
+    let pool = item.pool.as_ref().map(|pool| &pool.campaign);
+    let close = item.close.as_ref();
+    pool.or(close.and_then(|close| close.campaign.as_deref()))
+        .cloned()
         .ok_or_else(|| Error::Damaged {
-            what: format!("campaign {name}"),
-            reason: "is gone, although it has a round".to_owned(),
+            what: format!("round {}", item.id),
+            reason: "has neither a pool nor the campaign that it was closed with".to_owned(),
         })
 }
 

@@ -183,6 +183,7 @@ pub(super) async fn add_control(ledger: &DynamoLedger, batch: &Batch) -> PortRes
         )
         .with(":one", &1)?;
         changes.push(rounds::in_work(count)?);
+        changes.push(Change::check(keys::pool(round)).when("attribute_not_exists(#pk)"));
     }
     Ok(done_if(ledger.transact(changes).await?.is_ok()))
 }

@@ -49,7 +49,7 @@
 //! | `park` | T | as `admit` without pointer and money; ROUND's counters only for aliases | `Known` |
 //! | `unpark` | T | BATCH *if* parked; pointer; ROUND's counters *if* open; `committed` *if* there is room | `Known` |
 //! | `add_control` | T | IMAGE *if* there is none; CONTROLS *if* there is none | the image that is kept |
-//! | `add_control_batch` | T | BATCH *if* there is none; MEMBERS; pointer and ROUND's counter *if* open or sealed | `Lost`: look again |
+//! | `add_control_batch` | T | BATCH *if* there is none; MEMBERS; pointer and ROUND's counter *if* open or sealed; *if* there is no POOL | `Lost`: look again |
 //! | `claim_batch` | U | BATCH *if* ready and due | writer and lease are the same |
 //! | `postpone_batch` | U | BATCH *if* ready and the fence is the same | written again |
 //! | `finish_batch` | T | BATCH *if* ready and the fence is the same; ROUND's counters | fence and outcomes are the same |

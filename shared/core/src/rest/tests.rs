@@ -327,6 +327,7 @@ impl Crowd for Model {
         })
     }
     never_asked! {
+        archive_pool(_pool: &str) -> ();
         find_project(_marker: &str) -> Option<String>;
         create_project(_campaign: &Campaign, _marker: &str) -> String;
         find_skill(_name: &str) -> Option<String>;

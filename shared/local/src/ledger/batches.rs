@@ -236,7 +236,7 @@ pub(super) fn add_control(tx: &Transaction<'_>, batch: &Batch) -> Step<Write> {
         let counted = tx
             .prepare_cached(
                 "UPDATE round SET batches = batches + 1 WHERE campaign = ?1 AND number = ?2
-                 AND state IN ('OPEN', 'SEALED')",
+                 AND state IN ('OPEN', 'SEALED') AND pool IS NULL",
             )?
             .execute(params![round.campaign.as_str(), round.number])?;
         if counted == 0 {

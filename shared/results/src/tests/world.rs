@@ -243,6 +243,7 @@ impl Crowd for Memory {
         open_pool(_pool: &str) -> PoolOpened;
         close_pool(_pool: &str) -> ();
         close_for_update(_pool: &str) -> ();
+        archive_pool(_pool: &str) -> ();
         set_least_images(_pool: &str, _least: u32) -> ();
         pool(_pool: &str) -> PoolStatus;
         submit(_pool: &str, _field: &str, _id: OperationId, _tasks: &[NewTask]) -> Submitted;

@@ -40,6 +40,7 @@ macro_rules! crowd_checks {
             a_pool_is_closed_until_it_is_opened_with_tasks
             a_pool_that_is_closed_by_hand_says_so_and_opens_again
             a_pool_closed_for_an_update_opens_by_itself
+            an_archived_pool_stays_closed
             the_least_images_on_a_page_are_kept_to
             a_campaign_with_a_budget_begins_with_full_pages
             a_pool_is_complete_when_its_work_is_done

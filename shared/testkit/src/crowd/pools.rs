@@ -140,6 +140,28 @@ pub async fn a_pool_closed_for_an_update_opens_by_itself(case: &Case<'_, impl Wo
     assert!(!case.pool_status(&pool).await.open);
 }
 
+/// It is put away only when nobody can be paid in it any more, and then for good; its pages stay
+/// readable.
+pub async fn an_archived_pool_stays_closed(case: &Case<'_, impl Workers>) {
+    let crowd = case.crowd();
+    let pool = case.open_pool(3).await;
+    let open = crowd.archive_pool(&pool).await;
+    assert!(matches!(open, Err(PortError::Unavailable(_))), "{open:?}");
+    let page = case.take(&pool, 0).await;
+    crowd.close_pool(&pool).await.unwrap();
+    let in_hand = crowd.archive_pool(&pool).await;
+    assert!(
+        matches!(in_hand, Err(PortError::Unavailable(_))),
+        "{in_hand:?}"
+    );
+    case.send_in(&page).await;
+    crowd.archive_pool(&pool).await.unwrap();
+    crowd.archive_pool(&pool).await.unwrap();
+    assert_eq!(crowd.open_pool(&pool).await, Ok(PoolOpened::Archived));
+    assert!(!case.pool_status(&pool).await.open);
+    assert_eq!(case.pages(&pool, &["ACCEPTED"]).await.len(), 1);
+}
+
 /// The setting changes only while the pool is closed; then it holds for all pages, the last too.
 pub async fn the_least_images_on_a_page_are_kept_to(case: &Case<'_, impl Workers>) {
     let crowd = case.crowd();

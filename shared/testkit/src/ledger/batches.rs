@@ -7,6 +7,7 @@ use quorate_core::ids::{BatchId, ImageId};
 use quorate_core::ports::{Admission, Admitted, Ledger, Write};
 use quorate_core::state::{Batch, BatchState, Content, Counts, Image, Kind, Outcome, SealReason};
 
+use super::rounds::pool;
 use super::{Case, at, close, tasks};
 use crate::eventually;
 
@@ -43,6 +44,9 @@ pub async fn control_batches_count_in_an_unfinished_round(case: &Case<'_, impl L
     assert_eq!(stored.state, BatchState::Done);
     assert_eq!(stored.outcomes, tasks(1));
 
+    // What a pool shows is complete before the round has it.
+    ledger.set_pool(&id, &pool("1")).await.unwrap();
+    assert_eq!(add(&golden(3)).await, Ok(Write::Lost));
     ledger.close_round(&id, &close(0)).await.unwrap();
     assert_eq!(add(&golden(3)).await, Ok(Write::Lost));
     assert_eq!(ledger.batch(golden(3).id).await, Ok(None));

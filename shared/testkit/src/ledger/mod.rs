@@ -143,6 +143,7 @@ fn close(spent: i64) -> Close {
         last_stopped: "2026-01-01T12:00:00".to_owned(),
         at: NOON,
         spent: Decimal::new(spent, 2),
+        campaign: None,
     }
 }
 

@@ -110,7 +110,7 @@ async fn open_and_close(case: &Case<'_, impl Ledger>, number: u32) -> PortResult
     ledger.set_pool(&id, &pool("late")).await
 }
 
-fn pool(id: &str) -> RoundPool {
+pub(super) fn pool(id: &str) -> RoundPool {
     RoundPool {
         id: id.to_owned(),
         project: "p".to_owned(),

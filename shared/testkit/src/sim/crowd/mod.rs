@@ -84,6 +84,7 @@ pub enum Request {
     CreatePool,
     OpenPool,
     ClosePool,
+    ArchivePool,
     UpdatePool,
     Pool,
     Submit,

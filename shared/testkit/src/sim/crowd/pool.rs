@@ -113,6 +113,8 @@ pub struct Pool {
     pub marker: String,
     /// Workers are given its tasks.
     pub open: bool,
+    /// It was put away: it does not open any more.
+    pub archived: bool,
     /// Why it closed last.
     pub close_reason: Option<&'static str>,
     /// When it closed last.
@@ -164,6 +166,7 @@ impl Pool {
             kind: spec.kind,
             marker: spec.marker.clone(),
             open: false,
+            archived: false,
             close_reason: None,
             last_stopped: None,
             reward: if work {
@@ -268,6 +271,11 @@ impl Pool {
         self.open = true;
         self.reopens = None;
         self.settle(now);
+    }
+
+    pub(super) fn archive(&mut self) {
+        self.archived = true;
+        self.reopens = None;
     }
 
     /// Closes it if it is open. What is closed by hand stays closed.

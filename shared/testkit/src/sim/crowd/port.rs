@@ -154,6 +154,9 @@ impl Crowd for SimCrowd {
         if closed.open {
             return Ok(PoolOpened::Opened);
         }
+        if closed.archived {
+            return Ok(PoolOpened::Archived);
+        }
         if closed.tasks.is_empty() {
             return Ok(PoolOpened::Empty);
         }
@@ -174,6 +177,17 @@ impl Crowd for SimCrowd {
     async fn close_for_update(&self, pool: &str) -> PortResult<()> {
         let mut state = self.enter(Request::ClosePool)?;
         state.pool(pool)?.close(FOR_UPDATE, self.clock.now());
+        Ok(())
+    }
+
+    async fn archive_pool(&self, pool: &str) -> PortResult<()> {
+        let mut state = self.enter(Request::ArchivePool)?;
+        let pool = state.pool(pool)?;
+        if pool.open || pool.active().next().is_some() {
+            let reason = format!("pool {} is open, or somebody has a page of it", pool.id);
+            return Err(PortError::Unavailable(reason));
+        }
+        pool.archive();
         Ok(())
     }
 
@@ -215,6 +229,9 @@ impl Crowd for SimCrowd {
         };
         if state.operation(id, self.clock.now()).is_some() {
             return Ok(Submitted::Existed);
+        }
+        if state.pool(pool)?.archived {
+            return Err(PortError::Refused(format!("pool {pool} is archived")));
         }
         let asked = Operation {
             number,

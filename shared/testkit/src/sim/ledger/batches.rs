@@ -157,7 +157,9 @@ impl State {
         }
         if let Some(round) = &batch.round {
             match self.records.rounds.get_mut(round) {
-                Some(round) if round.state <= RoundState::Sealed => round.counts.batches += 1,
+                Some(round) if round.state <= RoundState::Sealed && round.pool.is_none() => {
+                    round.counts.batches += 1;
+                }
                 _ => return Write::Lost,
             }
         }

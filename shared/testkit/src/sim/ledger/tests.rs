@@ -91,6 +91,7 @@ fn a_fork_goes_its_own_way_and_can_be_aggregated_again() {
         last_stopped: String::new(),
         at: NOON,
         spent: Decimal::ZERO,
+        campaign: None,
     };
     let open = ledger.fork();
     open.forget_aggregation(&id);
