@@ -54,6 +54,12 @@ impl Choices {
         self.take(n, |random, n| random.random_range(0..n))
     }
 
+    /// One of several, of which there is at least one; every one is as likely.
+    pub fn one_of<T: Copy>(&mut self, several: &[T]) -> T {
+        let choice = self.below(u32::try_from(several.len()).unwrap_or(u32::MAX));
+        several[choice as usize]
+    }
+
     /// A number below `n` that is 0 but for one time in `rarity`.
     pub fn rarely(&mut self, rarity: u32, n: u32) -> u32 {
         self.take(n, |random, n| {

@@ -28,13 +28,13 @@ pub enum Fate {
 
 /// A request that waits.
 #[derive(Debug)]
-pub struct Request {
+struct Request {
     /// Whose.
-    pub invocation: u64,
+    invocation: u64,
     /// Port and method, e.g. `ledger.admit`.
-    pub method: &'static str,
+    method: &'static str,
     /// What it asks, if the schedule is traced.
-    pub asks: String,
+    asks: String,
     fate: Option<Fate>,
     waker: Option<Waker>,
 }

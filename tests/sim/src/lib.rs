@@ -8,11 +8,18 @@
 //! [`watch`] says what must be so all the same. A schedule is its [`choices`]: the same seed is the
 //! same schedule, to the last byte.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a simulation that goes wrong fails its test by panicking"
+)]
+
 pub mod choices;
 pub mod gate;
 mod oracle;
+mod pace;
 pub mod run;
 pub mod script;
+pub mod shorten;
 pub mod site;
 pub mod watch;
 pub mod world;

@@ -12,6 +12,9 @@ use crate::choices::Choices;
 /// The campaign's name.
 pub const CAMPAIGN: &str = "cats";
 
+/// Seconds after which a message was worked off that was lost once.
+const LATER: u32 = 200;
+
 /// One thing that somebody does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -47,9 +50,24 @@ pub struct Shape {
     pub round: u32,
     /// Whether the same bytes are labelled once.
     pub by_content: bool,
+    /// How long no upload may come before a round is over.
+    pub idle_minutes: u32,
 }
 
 impl Shape {
+    /// One round, and money enough.
+    fn plain(overlap: u32, per_page: u32, idle_minutes: u32) -> Self {
+        Self {
+            question: "Cat or dog?",
+            overlap,
+            per_page,
+            budget: 500,
+            round: 100,
+            by_content: true,
+            idle_minutes,
+        }
+    }
+
     /// The campaign's file.
     #[must_use]
     pub fn file(&self) -> String {
@@ -58,6 +76,7 @@ impl Shape {
             overlap,
             per_page,
             round,
+            idle_minutes,
             ..
         } = self;
         let budget = Decimal::new(i64::from(self.budget), 2);
@@ -67,7 +86,7 @@ impl Shape {
              images_per_page = {per_page}\nreward_per_page = 0.05\nminutes_per_page = 10\n\
              dedupe = \"{dedupe}\"\nbudget = {budget}\n[golden]\nper_page = 1\n[quality]\n\
              min_seconds_per_page = 0\nmax_skips_in_row = 0\n[round]\nmax_images = {round}\n\
-             idle_minutes = 5\n"
+             idle_minutes = {idle_minutes}\n"
         )
     }
 }
@@ -80,47 +99,31 @@ pub struct Script {
 
 impl Script {
     /// A campaign with everything in it: control images, an exam, a training, two images with the
-    /// same bytes, one that is no image, and enough of them for two rounds.
+    /// same bytes, and one that is no image; so many images on a page. What must be there before
+    /// something else comes so much earlier that one lost message changes nothing.
     #[must_use]
-    pub fn full() -> Self {
-        let shape = Shape {
-            question: "Cat or dog?",
-            overlap: 2,
-            per_page: 2,
-            budget: 500,
-            round: 5,
-            by_content: true,
-        };
+    pub fn full(per_page: u32) -> Self {
         let mut script = Self::default();
-        script.then(0, Step::Define(shape));
+        script.then(0, Step::Define(Shape::plain(2, per_page, 8)));
         script.upload("training/CAT/1.png", png(101));
         script.upload("exam/DOG/1.png", png(102));
         script.upload("golden/CAT/1.png", png(103));
         script.upload("golden/DOG/2.png", png(104));
-        for number in 1..=4 {
+        script.then(LATER, upload("images/1.png", png(1)));
+        for number in 2..=4 {
             script.upload(&format!("images/{number}.png"), png(number));
         }
-        script.upload("images/again.png", png(2));
         script.upload("images/broken.png", b"this is no picture".to_vec());
-        script.upload("images/6.png", png(6));
+        script.then(LATER, upload("images/again.png", png(2)));
         script
     }
 
-    /// The smallest campaign that goes through every state.
+    /// The smallest campaign that goes through every state: one image, which fills no page.
     #[must_use]
     pub fn small() -> Self {
-        let shape = Shape {
-            question: "Cat or dog?",
-            overlap: 1,
-            per_page: 2,
-            budget: 100,
-            round: 100,
-            by_content: true,
-        };
         let mut script = Self::default();
-        script.then(0, Step::Define(shape));
+        script.then(0, Step::Define(Shape::plain(1, 2, 2)));
         script.upload("images/1.png", png(1));
-        script.upload("images/2.png", png(2));
         script
     }
 
@@ -131,17 +134,17 @@ impl Script {
             question: "Cat or dog?",
             overlap: 1 + choices.below(3),
             per_page: 1 + choices.below(4),
-            budget: [500, 100, 60, 20][choices.below(4) as usize],
-            round: [100, 4, 2][choices.below(3) as usize],
+            budget: choices.one_of(&[500, 100, 60, 20]),
+            round: choices.one_of(&[100, 4, 2]),
             by_content: choices.below(4) != 3,
+            idle_minutes: 5,
         };
         let mut script = Self::default();
         script.then(0, Step::Define(shape.clone()));
-        for kind in ["golden", "exam", "training"] {
+        for (kind, first) in [("golden", 1000), ("exam", 1010), ("training", 1020)] {
             for number in 0..choices.rarely(2, 3) {
                 let key = format!("{kind}/CAT/{number}.png");
-                let number = 1000 + kind.len() as u32 * 10 + number;
-                script.then(choices.rarely(4, 30), upload(&key, png(number)));
+                script.then(choices.rarely(4, 30), upload(&key, png(first + number)));
             }
         }
         let images = 1 + choices.below(9);
@@ -190,6 +193,15 @@ impl Script {
         self.then(0, upload(path, bytes));
     }
 
+    /// Answers wanted for each image, as the campaign says that is defined next.
+    #[must_use]
+    pub fn overlap(&self) -> Option<u32> {
+        self.steps.iter().find_map(|(_, step)| match step {
+            Step::Define(shape) => Some(shape.overlap),
+            _ => None,
+        })
+    }
+
     /// How long after the step before the next one is.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
@@ -197,7 +209,7 @@ impl Script {
     }
 
     /// Takes the next step off.
-    pub fn next(&mut self) -> Option<Step> {
+    pub fn take(&mut self) -> Option<Step> {
         self.steps.pop_front().map(|(_, step)| step)
     }
 }

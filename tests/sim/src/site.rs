@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 
 /// When simulations begin: 2026-01-01T12:00:00Z.
 pub const NOON: Timestamp = Timestamp(1_767_268_800_000);
-/// How long a received message is hidden from others.
-const HIDDEN: Duration = Duration::from_secs(1800);
 /// How long a message rests that was given back.
 const GIVEN_BACK: Duration = Duration::from_secs(30);
 /// Receives after which a message goes to the dead-letter queue.
 const RECEIVES: u32 = 5;
+/// Where signed links lead.
+pub const IMAGES: &str = "https://images.example";
 /// What nobody but the signer may know.
-pub(crate) const SECRET: &[u8] = b"the key of links is a secret of 40 bytes";
+pub const SECRET: &[u8] = b"the key of links is a secret of 40 bytes";
 
 /// A message of a queue.
 #[derive(Clone, Debug)]
@@ -54,23 +54,24 @@ impl Queue {
         });
     }
 
-    /// Gives out up to `limit` messages, and hides them for a while.
-    pub fn receive(&mut self, limit: usize, now: Timestamp) -> Vec<Message> {
+    /// Gives out up to `limit` messages, and hides them from others for `hidden`.
+    pub fn receive(&mut self, limit: usize, now: Timestamp, hidden: Duration) -> Vec<Message> {
         let mut received = Vec::new();
         for message in self.messages.iter_mut().filter(|it| it.visible <= now) {
             if received.len() == limit {
                 break;
             }
             message.received += 1;
-            message.visible = now.plus(HIDDEN);
+            message.visible = now.plus(hidden);
             received.push(message.clone());
         }
         received
     }
 
-    /// Forgets messages that were worked off.
-    pub fn delete(&mut self, ids: &BTreeSet<u64>) {
-        self.messages.retain(|it| !ids.contains(&it.id));
+    /// Forgets messages that were worked off; what they said.
+    pub fn delete(&mut self, ids: &BTreeSet<u64>) -> Vec<String> {
+        let done = self.messages.extract_if(.., |it| ids.contains(&it.id));
+        done.map(|it| it.body).collect()
     }
 
     /// Takes messages back whose function failed: they come again, or are dead.
@@ -164,6 +165,8 @@ pub struct Site {
     pub links: LinkSigner,
     queues: Mutex<Queues>,
     told: Mutex<BTreeMap<String, Event>>,
+    /// The first rule that a request broke.
+    broken: Mutex<Option<String>>,
 }
 
 impl Site {
@@ -174,7 +177,7 @@ impl Site {
     #[must_use]
     pub fn new(clock: SimClock, ledger: SimLedger, crowd: SimCrowd) -> Self {
         let keys = BTreeMap::from([("k1".to_owned(), SECRET.to_vec())]);
-        let Ok(links) = LinkSigner::new("https://images.example", keys) else {
+        let Ok(links) = LinkSigner::new(IMAGES, keys) else {
             unreachable!("the key of links is as it should be")
         };
         Self {
@@ -186,6 +189,7 @@ impl Site {
             links,
             queues: Mutex::default(),
             told: Mutex::default(),
+            broken: Mutex::default(),
         }
     }
 
@@ -201,12 +205,25 @@ impl Site {
             links: self.links.clone(),
             queues: Mutex::default(),
             told: Mutex::default(),
+            broken: Mutex::default(),
         }
     }
 
     /// The queues.
     pub fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that a request broke a rule.
+    pub(crate) fn break_rule(&self, how: String) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get_or_insert(how);
+    }
+
+    /// The first rule that a request broke.
+    pub(crate) fn broken_rule(&self) -> Option<String> {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.clone()
     }
 
     /// What people were told, each event once: the last telling of it.
@@ -227,8 +244,8 @@ impl Site {
         }
     }
 
-    /// Uploads a file: S3 stores it, and tells of it.
-    pub fn upload(&self, key: &str, bytes: &[u8]) {
+    /// Uploads a file: S3 stores it, and tells of it. Its version.
+    pub fn upload(&self, key: &str, bytes: &[u8]) -> String {
         let version = self.uploads.upload(key, bytes);
         let body = json!({
             "version": "0",
@@ -244,6 +261,7 @@ impl Site {
         });
         let now = self.clock.now();
         self.queues().uploads.push(body.to_string(), now);
+        version
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! | when | what |
 //! |---|---|
-//! | always | what was paid, and is in workers' hands, is within the budget; requests stay within the platform's limit |
-//! | whenever nothing runs | no image has two tasks, no task is without its IMAGE item; states never go back; a close and a manifest never change |
+//! | always | no write counts under a fence that is not the latest; what was paid, and is in workers' hands, is within the budget; requests stay within the platform's limit |
+//! | whenever nothing runs | what a queue has forgotten the ledger knows; no image has two tasks, no task is without its IMAGE item; states never go back; a close and a manifest never change |
 //! | in the end | every upload has one label or one reason; the ledger's money is what the crowd was paid; every round has one manifest, and its files have the very bytes of a run without faults over the same answers |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,8 @@ pub struct Watch {
     rounds: BTreeMap<RoundId, (RoundState, Option<Close>)>,
     done: BTreeSet<BatchId>,
     manifests: BTreeMap<String, Arc<[u8]>>,
+    /// Uploads of which the queue has forgotten, by key: their versions.
+    forgotten: BTreeMap<String, String>,
 }
 
 fn require(so: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
@@ -43,6 +45,20 @@ impl Watch {
     /// The campaign is given this budget, in cents.
     pub fn budget(&mut self, cents: u32) {
         self.budget = self.budget.max(Decimal::new(i64::from(cents), 2));
+    }
+
+    /// The queue has forgotten these messages of uploads.
+    pub fn forgotten(&mut self, messages: &[String]) {
+        for message in messages {
+            let message: Value = serde_json::from_str(message).unwrap_or_default();
+            let object = &message["detail"]["object"];
+            if let (Some(key), Some(version)) =
+                (object["key"].as_str(), object["version-id"].as_str())
+                && key.starts_with(&format!("{CAMPAIGN}/images/"))
+            {
+                self.forgotten.insert(key.to_owned(), version.to_owned());
+            }
+        }
     }
 
     /// Checks what is so at every moment.
@@ -57,6 +73,9 @@ impl Watch {
                 self.budget
             )
         })?;
+        if let Some(broken) = site.broken_rule() {
+            return Err(broken);
+        }
         let busiest = site.crowd.busiest_second();
         require(busiest <= REQUESTS_PER_SECOND, || {
             format!("the crowd got {busiest} requests in one second")
@@ -72,7 +91,28 @@ impl Watch {
             self.forward(records)?;
             site.crowd.look(|pools| tasks_are_single(records, pools))
         })?;
-        self.manifests_stay(site)
+        self.manifests_stay(site)?;
+        self.nothing_is_forgotten(site)
+    }
+
+    /// What a queue has forgotten the ledger knows, or its reason is told.
+    fn nothing_is_forgotten(&mut self, site: &Site) -> Result<(), String> {
+        let current: BTreeMap<String, ImageId> = uploads(site).into_iter().collect();
+        for (key, version) in std::mem::take(&mut self.forgotten) {
+            let id = ImageId::of_object("uploads", &key, &version);
+            if current.get(&key) != Some(&id) {
+                continue;
+            }
+            let record = format!("{CAMPAIGN}/rejected/{id}.json");
+            let told = site.results.current().contains_key(&record);
+            require(
+                told || site
+                    .ledger
+                    .look(|records| admitted(records).any(|it| it == id)),
+                || format!("the queue has forgotten {key}, and the ledger does not know it"),
+            )?;
+        }
+        Ok(())
     }
 
     /// No state goes back, no close changes.
@@ -128,10 +168,7 @@ impl Watch {
             let unfinished =
                 rounds.find(|it| it.state != RoundState::Aggregated && it.counts.images > 0);
             if let Some(round) = unfinished {
-                return Some(format!(
-                    "round {} is {:?}: {:?}",
-                    round.id, round.state, round.counts
-                ));
+                return Some(format!("round {}", told(round, site)));
             }
             let mut batches = records.batches.values();
             let waits = batches.find(|it| it.state != BatchState::Done && it.kind == Kind::Real);
@@ -183,9 +220,39 @@ impl Watch {
     }
 }
 
+/// How a round stands, for a person who wants to know why it is not over.
+fn told(round: &Round, site: &Site) -> String {
+    let pool = site.crowd.look(|pools| {
+        let pool = pools.get(&round.pool.as_ref()?.id)?;
+        let answers: Vec<u32> = pool.tasks.iter().map(|task| task.done).collect();
+        Some(format!(
+            "open {}, last closed {:?}, at least {} images a page, answers {answers:?}",
+            pool.open,
+            pool.close_reason,
+            pool.least_images()
+        ))
+    });
+    format!(
+        "{} is {:?} with {:?}, opened with {} batches, {} dollars reserved; its pool: {}",
+        round.id,
+        round.state,
+        round.counts,
+        round.opened_with,
+        round.reserved,
+        pool.unwrap_or_default()
+    )
+}
+
 fn rounds(site: &Site) -> Vec<Round> {
     site.ledger
         .look(|records| records.rounds.values().cloned().collect())
+}
+
+/// Every image that was taken in.
+fn admitted(records: &Records) -> impl Iterator<Item = ImageId> {
+    let real = records.batches.values().filter(|it| it.kind == Kind::Real);
+    let members = real.flat_map(|it| it.members.iter().map(|image| image.id));
+    members.chain(records.aliases.values().flat_map(|it| it.keys().copied()))
 }
 
 /// No image has two tasks, and no task is without its IMAGE item.
@@ -278,10 +345,7 @@ fn admitted_have_ends(
     records: &Records,
     ends: &BTreeMap<ImageId, Vec<String>>,
 ) -> Result<(), String> {
-    let real = records.batches.values().filter(|it| it.kind == Kind::Real);
-    let aliases = records.aliases.values().flat_map(|it| it.keys().copied());
-    let members = real.flat_map(|it| it.members.iter().map(|image| image.id));
-    for id in members.chain(aliases) {
+    for id in admitted(records) {
         require(ends.contains_key(&id), || {
             format!("image {id} was admitted and has no end")
         })?;

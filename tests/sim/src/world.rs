@@ -12,18 +12,11 @@ use quorate_core::state::{
     Batch, CampaignItem, Close, Image, Kind, Outcome, Round, RoundPool, SealReason,
 };
 use quorate_core::time::Timestamp;
-use quorate_testkit::sim::{SimCrowd, SimLedger, SimObjects};
+use quorate_testkit::sim::{Records, SimCrowd, SimLedger, SimObjects};
 use rust_decimal::Decimal;
 
 use crate::gate::Gate;
 use crate::site::Site;
-
-/// A port behind a gate.
-#[derive(Debug)]
-pub struct Gated<P> {
-    port: Arc<P>,
-    gate: Gate,
-}
 
 /// Longer requests are cut in traces.
 const SHOWN: usize = 160;
@@ -49,7 +42,82 @@ macro_rules! gated {
     };
 }
 
-impl<L: Ledger> Ledger for Gated<L> {
+/// The ledger behind its gate.
+#[derive(Debug)]
+pub struct Books {
+    port: Arc<SimLedger>,
+    gate: Gate,
+    site: Arc<Site>,
+}
+
+impl Books {
+    /// A write under a fence: it must not count if the fence is not the latest.
+    async fn fenced(
+        &self,
+        method: &'static str,
+        asks: impl FnOnce() -> String,
+        fence: u64,
+        latest: impl FnOnce(&Records) -> Option<u64>,
+        write: impl Future<Output = PortResult<Write>>,
+    ) -> PortResult<Write> {
+        let effect = async {
+            let written = write.await?;
+            let latest = self.port.look(latest);
+            if written == Write::Done && latest != Some(fence) {
+                self.site.break_rule(format!(
+                    "{method} under fence {fence} counted, although the latest is {latest:?}"
+                ));
+            }
+            Ok(written)
+        };
+        self.gate.pass(method, asks, effect).await
+    }
+}
+
+impl Ledger for Books {
+    async fn postpone_round(&self, id: &RoundId, fence: u64, due: Timestamp) -> PortResult<Write> {
+        let asks = || shown(&(id, fence, due));
+        let latest = |records: &Records| Some(records.rounds.get(id)?.fence);
+        let write = self.port.postpone_round(id, fence, due);
+        self.fenced("ledger.postpone_round", asks, fence, latest, write)
+            .await
+    }
+
+    async fn round_aggregated(&self, id: &RoundId, fence: u64) -> PortResult<Write> {
+        let asks = || shown(&(id, fence));
+        let latest = |records: &Records| Some(records.rounds.get(id)?.fence);
+        let write = self.port.round_aggregated(id, fence);
+        self.fenced("ledger.round_aggregated", asks, fence, latest, write)
+            .await
+    }
+
+    async fn postpone_batch(
+        &self,
+        id: BatchId,
+        fence: u64,
+        due: Timestamp,
+        error: Option<&str>,
+    ) -> PortResult<Write> {
+        let asks = || shown(&(id, fence, due, error));
+        let latest = |records: &Records| Some(records.batches.get(&id)?.fence);
+        let write = self.port.postpone_batch(id, fence, due, error);
+        self.fenced("ledger.postpone_batch", asks, fence, latest, write)
+            .await
+    }
+
+    async fn finish_batch(
+        &self,
+        id: BatchId,
+        fence: u64,
+        outcomes: &[Outcome],
+    ) -> PortResult<Write> {
+        let asks = || shown(&(id, fence, outcomes));
+        let latest = |records: &Records| Some(records.batches.get(&id)?.fence);
+        let write = self.port.finish_batch(id, fence, outcomes);
+        self.fenced("ledger.finish_batch", asks, fence, latest, write)
+            .await
+    }
+
     gated! { "ledger":
         campaign(name: &CampaignName) -> Option<CampaignItem>;
         campaigns() -> Vec<CampaignName>;
@@ -63,8 +131,6 @@ impl<L: Ledger> Ledger for Gated<L> {
         seal_round(id: &RoundId, reason: SealReason) -> Write;
         close_round(id: &RoundId, close: &Close) -> Write;
         claim_round(id: &RoundId, writer: &str, now: Timestamp, until: Timestamp) -> Option<Round>;
-        postpone_round(id: &RoundId, fence: u64, due: Timestamp) -> Write;
-        round_aggregated(id: &RoundId, fence: u64) -> Write;
         known_images(ids: &[ImageId]) -> BTreeSet<ImageId>;
         image(id: ImageId) -> Option<Image>;
         originals(campaign: &CampaignName, sha256: &[String]) -> BTreeMap<String, ImageId>;
@@ -79,14 +145,19 @@ impl<L: Ledger> Ledger for Gated<L> {
         batch(id: BatchId) -> Option<Batch>;
         due_batches(now: Timestamp, limit: usize) -> Vec<BatchId>;
         claim_batch(id: BatchId, writer: &str, now: Timestamp, until: Timestamp) -> Option<Batch>;
-        postpone_batch(id: BatchId, fence: u64, due: Timestamp, error: Option<&str>) -> Write;
-        finish_batch(id: BatchId, fence: u64, outcomes: &[Outcome]) -> Write;
         round_batches(id: &RoundId, after: Option<&str>) -> Page<Batch>;
         round_aliases(id: &RoundId, after: Option<&str>) -> Page<Image>;
     }
 }
 
-impl<C: Crowd> Crowd for Gated<C> {
+/// The crowd behind its gate.
+#[derive(Debug)]
+pub struct People {
+    port: Arc<SimCrowd>,
+    gate: Gate,
+}
+
+impl Crowd for People {
     fn fee(&self) -> Decimal {
         self.port.fee()
     }
@@ -101,6 +172,7 @@ impl<C: Crowd> Crowd for Gated<C> {
         open_pool(pool: &str) -> PoolOpened;
         close_pool(pool: &str) -> ();
         close_for_update(pool: &str) -> ();
+        archive_pool(pool: &str) -> ();
         set_least_images(pool: &str, least: u32) -> ();
         pool(pool: &str) -> PoolStatus;
         submit(pool: &str, answer_field: &str, operation: OperationId, tasks: &[NewTask]) -> Submitted;
@@ -113,13 +185,16 @@ impl<C: Crowd> Crowd for Gated<C> {
     }
 }
 
+/// A key and its body.
+type Object = (String, Vec<u8>);
+
 /// A bucket behind a gate.
 #[derive(Debug)]
 pub struct Bucket {
     port: Arc<SimObjects>,
     gate: Gate,
     /// What is not written before the manifest is, if the writer is broken in this way.
-    held: Option<Mutex<Vec<(String, Vec<u8>)>>>,
+    held: Option<Mutex<Vec<Object>>>,
 }
 
 impl Objects for Bucket {
@@ -204,8 +279,8 @@ pub struct SimWorld {
     site: Arc<Site>,
     gate: Gate,
     writer: String,
-    ledger: Gated<SimLedger>,
-    crowd: Gated<SimCrowd>,
+    ledger: Books,
+    crowd: People,
     uploads: Bucket,
     results: Bucket,
     clock: SkewedClock,
@@ -230,8 +305,15 @@ impl SimWorld {
             held: manifest_first.then(Mutex::default),
         };
         Self {
-            ledger: gated(&site().ledger, gate),
-            crowd: gated(&site().crowd, gate),
+            ledger: Books {
+                port: Arc::clone(&site().ledger),
+                gate: gate.clone(),
+                site: site(),
+            },
+            crowd: People {
+                port: Arc::clone(&site().crowd),
+                gate: gate.clone(),
+            },
             uploads: bucket(&site().uploads),
             results: bucket(&site().results),
             clock: SkewedClock {
@@ -249,16 +331,9 @@ impl SimWorld {
     }
 }
 
-fn gated<P>(port: &Arc<P>, gate: &Gate) -> Gated<P> {
-    Gated {
-        port: Arc::clone(port),
-        gate: gate.clone(),
-    }
-}
-
 impl World for SimWorld {
-    type Ledger = Gated<SimLedger>;
-    type Crowd = Gated<SimCrowd>;
+    type Ledger = Books;
+    type Crowd = People;
     type Objects = Bucket;
     type Clock = SkewedClock;
     type Notify = GatedBus;

@@ -6,6 +6,9 @@
 //! trouble there is, the schedule draws at its beginning. After a while trouble ends, and the schedule
 //! must come to its end: every image labelled, or a reason told.
 
+mod functions;
+mod trouble;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::future::Future;
@@ -15,56 +18,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use quorate_core::ids::RoundId;
+use quorate_core::ids::{ImageId, RoundId};
 use quorate_core::ports::Clock as _;
 use quorate_core::time::Timestamp;
-use quorate_testkit::sim::crowd::{Options as CrowdOptions, Request};
+use quorate_testkit::sim::crowd::Options as CrowdOptions;
 use quorate_testkit::sim::{Omission, SimClock, SimCrowd, SimLedger};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub use functions::Function;
+use functions::{invocation, queue_of};
+
 use crate::choices::Choices;
 use crate::gate::{Desk, Fate, Gate};
+use crate::pace::Pace;
 use crate::script::{CAMPAIGN, Script, Step};
-use crate::site::{Message, NOON, Queue, Queues, Site};
+use crate::site::{Message, NOON, Site};
 use crate::watch::Watch;
 use crate::world::SimWorld;
 
-/// What a request takes.
-const LATENCY: Duration = Duration::from_millis(3);
+/// What a request takes: so little that only the limiters keep the crowd's limit.
+const LATENCY: Duration = Duration::from_millis(1);
 /// Between two ticks of check-pools, and of reconcile.
 const CHECK: Duration = Duration::from_secs(60);
 const SWEEP: Duration = Duration::from_secs(300);
+/// How often a person looks after dead letters.
+const REDRIVE: Duration = Duration::from_secs(3600);
 /// What a worker takes for a page.
 const PAGE: Duration = Duration::from_secs(10);
 /// Steps after which a schedule without trouble must have come to its end.
 const PATIENCE: u32 = 60_000;
 /// Messages in one delivery of uploads.
 const UPLOADS: usize = 10;
-
-/// A function of the pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Function {
-    /// Uploads become batches.
-    CreateTasks,
-    /// Rounds are moved on.
-    CheckPools,
-    /// Answers become labels.
-    AggregatePool,
-    /// What was left is finished.
-    Reconcile,
-}
-
-impl Function {
-    const ALL: [Self; 4] = [
-        Self::CreateTasks,
-        Self::CheckPools,
-        Self::AggregatePool,
-        Self::Reconcile,
-    ];
-}
 
 /// What a deliberately broken pipeline does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +124,8 @@ struct Invocation {
     function: Function,
     /// The messages that it works off.
     messages: BTreeSet<u64>,
+    /// Whether there was a campaign when it started.
+    campaign: bool,
     /// Gives the messages that failed.
     future: Pin<Box<dyn Future<Output = BTreeSet<u64>> + Send>>,
     woken: Arc<Flag>,
@@ -161,6 +149,8 @@ struct Habits {
     at_once: usize,
     /// Steps before trouble ends.
     steps: u32,
+    /// How long a message is hidden whose function died.
+    hidden: Duration,
 }
 
 impl Habits {
@@ -171,14 +161,15 @@ impl Habits {
                 disorder: 0,
                 at_once: 1,
                 steps: 0,
+                hidden: Duration::from_secs(60),
             };
         }
-        let one_of = |choices: &mut Choices, of: [u32; 4]| of[choices.below(4) as usize];
         Self {
-            faults: one_of(choices, [0, 60, 20, 8]),
-            disorder: one_of(choices, [0, 40, 8, 2]),
+            faults: choices.one_of(&[0, 60, 20, 8]),
+            disorder: choices.one_of(&[0, 40, 8, 2]),
             at_once: 3 + choices.below(6) as usize,
             steps: 50 + 50 * choices.below(16),
+            hidden: Duration::from_secs(1800),
         }
     }
 }
@@ -199,10 +190,13 @@ struct Schedule<'a> {
     steps: u32,
     next_check: Timestamp,
     next_sweep: Timestamp,
+    next_redrive: Timestamp,
     /// When the script went on last.
     last_step: Timestamp,
+    workers: usize,
     next_worker: usize,
     calm: bool,
+    pace: Pace,
     watch: Watch,
     digest: Sha256,
     trace: Vec<String>,
@@ -220,8 +214,13 @@ impl<'a> Schedule<'a> {
             Some(Broken::Ledger(omission)) => SimLedger::without(omission),
             _ => SimLedger::new(),
         };
+        // Where a run is compared with another, every image is judged by the same people: by all.
+        let workers = match script.overlap() {
+            Some(overlap) if setting.planned => overlap as usize,
+            _ => WORKERS,
+        };
         let crowd = CrowdOptions {
-            workers: 4,
+            workers,
             errors: 0.2,
             fee: Decimal::new(2, 1),
             operation_ids: setting.broken != Some(Broken::FreshOperationIds),
@@ -241,9 +240,12 @@ impl<'a> Schedule<'a> {
             steps: 0,
             next_check: NOON.plus(CHECK),
             next_sweep: NOON.plus(SWEEP),
+            next_redrive: NOON,
             last_step: NOON,
+            workers,
             next_worker: 0,
             calm: setting.planned,
+            pace: Pace::new(NOON),
             watch: Watch::default(),
             digest: Sha256::new(),
             trace: Vec::new(),
@@ -269,26 +271,10 @@ impl<'a> Schedule<'a> {
                 let missing = self.watch.missing(&self.site);
                 return Err(format!("it does not come to an end: {missing:?}"));
             }
-            match self.out_of_order() {
-                0 => self.go_on(),
-                1 => self.start_another(),
-                2 => self.decide_any(),
-                3 => self.act(),
-                4 => self.work_anyhow(),
-                5 => self.finish_any_operation(),
-                6 => self.trouble_index(),
-                7 => self.trouble_queues(),
-                8 => self.jump(),
-                _ => self.trouble_crowd(),
+            if !self.out_of_order() {
+                self.go_on();
             }
         }
-    }
-
-    fn out_of_order(&mut self) -> u32 {
-        if self.calm || self.habits.disorder == 0 {
-            return 0;
-        }
-        self.choices.rarely(self.habits.disorder, 10)
     }
 
     fn now(&self) -> Timestamp {
@@ -344,8 +330,11 @@ impl<'a> Schedule<'a> {
         let now = self.now();
         let done = &invocation.messages - failed;
         if let Some(queue) = queue_of(invocation.function, &mut self.site.queues()) {
-            queue.delete(&done);
+            let forgotten = queue.delete(&done);
             queue.give_back(failed, now);
+            if invocation.campaign {
+                self.watch.forgotten(&forgotten);
+            }
         }
         self.note(
             &format!("#{id} ends"),
@@ -365,14 +354,14 @@ impl<'a> Schedule<'a> {
         if let Some(number) = waiting.first() {
             return self.decide(*number);
         }
-        if self.start(Function::CreateTasks) || self.start(Function::AggregatePool) {
+        if self.start(Function::CreateTasks)
+            || self.start(Function::AggregatePool)
+            || self.next_check <= now && self.start(Function::CheckPools)
+            || self.next_sweep <= now && self.start(Function::Reconcile)
+        {
             return;
         }
-        if self.next_check <= now {
-            self.start(Function::CheckPools);
-        } else if self.next_sweep <= now {
-            self.start(Function::Reconcile);
-        } else if self
+        if self
             .script
             .wait()
             .is_some_and(|wait| now.since(self.last_step) >= wait)
@@ -424,9 +413,10 @@ impl<'a> Schedule<'a> {
             return false;
         }
         let now = self.now();
+        let hidden = self.habits.hidden;
         let received = match function {
-            Function::CreateTasks => self.site.queues().uploads.receive(UPLOADS, now),
-            Function::AggregatePool => self.site.queues().closed.receive(1, now),
+            Function::CreateTasks => self.site.queues().uploads.receive(UPLOADS, now, hidden),
+            Function::AggregatePool => self.site.queues().closed.receive(1, now, hidden),
             Function::CheckPools => {
                 self.next_check = now.plus(CHECK);
                 Vec::new()
@@ -449,10 +439,17 @@ impl<'a> Schedule<'a> {
         self.started += 1;
         let id = self.started;
         let mut messages: BTreeSet<u64> = received.iter().map(|it| it.id).collect();
+        let campaign = self
+            .site
+            .ledger
+            .look(|records| !records.campaigns.is_empty());
         if self.setting.broken == Some(Broken::AcknowledgedFirst)
             && let Some(queue) = queue_of(function, &mut self.site.queues())
         {
-            queue.delete(&messages);
+            let forgotten = queue.delete(&messages);
+            if campaign {
+                self.watch.forgotten(&forgotten);
+            }
             messages.clear();
         }
         let ahead = if self.calm || self.habits.disorder == 0 {
@@ -478,6 +475,7 @@ impl<'a> Schedule<'a> {
         let invocation = Invocation {
             function,
             messages,
+            campaign,
             future,
             woken,
         };
@@ -486,6 +484,21 @@ impl<'a> Schedule<'a> {
 
     /// Decides how a request ends.
     fn decide(&mut self, number: u64) {
+        let waiting = self.desk.waiting();
+        let request = waiting.iter().find(|(it, ..)| *it == number);
+        let Some((_, invocation, method)) = request.copied() else {
+            return;
+        };
+        if method.starts_with("crowd.") {
+            let now = self.now();
+            let wait = self.pace.turn(invocation, now);
+            if !wait.is_zero() {
+                // Rounded up: time has milliseconds.
+                self.hanging
+                    .insert(number, now.plus(wait + Duration::from_millis(1)));
+                return;
+            }
+        }
         let fate = if let Some(fate) = self.setting.fates.get(&self.decided) {
             *fate
         } else if self.calm || self.habits.faults == 0 {
@@ -504,10 +517,6 @@ impl<'a> Schedule<'a> {
             }
         };
         self.decided += 1;
-        let waiting = self.desk.waiting();
-        let request = waiting.iter().find(|(it, ..)| *it == number);
-        let (invocation, method) =
-            request.map_or((0, ""), |(_, invocation, method)| (*invocation, *method));
         let asks = self.desk.decide(number, fate);
         self.site.clock.advance(LATENCY);
         self.note(&format!("#{invocation} {method} {fate:?}"), &asks);
@@ -525,7 +534,7 @@ impl<'a> Schedule<'a> {
     /// Somebody does the next step of the script.
     fn act(&mut self) {
         self.last_step = self.now();
-        let Some(step) = self.script.next() else {
+        let Some(step) = self.script.take() else {
             return;
         };
         self.note("somebody", &shown(&step));
@@ -533,9 +542,16 @@ impl<'a> Schedule<'a> {
             Step::Define(shape) => {
                 self.watch.budget(shape.budget);
                 let key = format!("{CAMPAIGN}/campaign.toml");
-                self.site.upload(&key, shape.file().as_bytes());
+                drop(self.site.upload(&key, shape.file().as_bytes()));
             }
-            Step::Upload { key, bytes } => self.site.upload(&key, &bytes),
+            Step::Upload { key, bytes } => {
+                let version = self.site.upload(&key, &bytes);
+                let refusable = !self.setting.planned && key.contains("/images/");
+                if refusable && self.choices.rarely(12, 2) == 1 {
+                    let image = ImageId::of_object("uploads", &key, &version);
+                    self.site.crowd.refuse(image);
+                }
+            }
             Step::Delete(key) => self.site.uploads.delete(&key),
             Step::Seal => {
                 if let Some(round) = self.newest_round() {
@@ -566,8 +582,8 @@ impl<'a> Schedule<'a> {
             return true;
         }
         for pool in self.site.crowd.open_pools() {
-            for _ in 0..WORKERS {
-                let worker = self.next_worker % WORKERS;
+            for _ in 0..self.workers {
+                let worker = self.next_worker % self.workers;
                 self.next_worker += 1;
                 if let Some(page) = self.site.crowd.take(&pool, worker) {
                     self.note("a page is taken", &page);
@@ -578,184 +594,25 @@ impl<'a> Schedule<'a> {
         false
     }
 
-    /// Some worker does something.
-    fn work_anyhow(&mut self) {
-        let active = self.site.crowd.active();
-        let what = self.choices.below(5);
-        if what > 1 && !active.is_empty() {
-            let page =
-                &active[self.choices.below(u32::try_from(active.len()).unwrap_or(1)) as usize];
-            match what {
-                2 => self.site.crowd.submit_page(page),
-                3 => self.site.crowd.skip_page(page),
-                _ => self.site.crowd.expire_page(page),
-            };
-            self.note(&format!("a page is done with ({what})"), page);
-            return;
-        }
-        let pools = self.site.crowd.open_pools();
-        if pools.is_empty() {
-            return;
-        }
-        let pool = &pools[self.choices.below(u32::try_from(pools.len()).unwrap_or(1)) as usize];
-        let worker = self.choices.below(u32::try_from(WORKERS).unwrap_or(1)) as usize;
-        if let Some(page) = self.site.crowd.take(pool, worker) {
-            self.note("a page is taken", &page);
-        }
-    }
-
-    fn finish_any_operation(&mut self) {
-        let running = self.site.crowd.running();
-        let Ok(some) = u32::try_from(running.len()) else {
-            return;
-        };
-        if let Some(operation) = running.get(self.choices.below(some) as usize) {
-            self.site.crowd.finish_operation(*operation);
-            self.note("an operation is finished", "");
-        }
-    }
-
-    /// Starts something although something else runs.
-    fn start_another(&mut self) {
-        let function = Function::ALL[self.choices.below(4) as usize];
-        self.start(function);
-    }
-
-    /// Any request goes on, not the oldest.
-    fn decide_any(&mut self) {
-        let waiting = self.awake();
-        let Ok(some) = u32::try_from(waiting.len()) else {
-            return;
-        };
-        if let Some(number) = waiting.get(self.choices.below(some) as usize) {
-            self.decide(*number);
-        }
-    }
-
-    fn trouble_index(&mut self) {
-        if self.choices.below(2) == 0 {
-            self.site.ledger.freeze_index();
-            self.note("the index lags", "");
-        } else {
-            self.site.ledger.catch_up();
-            self.note("the index catches up", "");
-        }
-    }
-
-    fn trouble_queues(&mut self) {
-        let later = self.now().plus(Duration::from_secs(
-            [0, 60, 7200][self.choices.below(3) as usize],
-        ));
-        let mut queues = self.site.queues();
-        let which = self.choices.below(2);
-        let queue = if which == 0 {
-            &mut queues.uploads
-        } else {
-            &mut queues.closed
-        };
-        let at = self.choices.below(u32::try_from(queue.len()).unwrap_or(0)) as usize;
-        let what = self.choices.below(3);
-        match what {
-            0 => queue.duplicate(at, later),
-            1 => queue.hurry(at),
-            _ => queue.lose(at),
-        }
-        drop(queues);
-        self.note(&format!("queue {which}: message {at}: {what}"), "");
-    }
-
-    fn jump(&mut self) {
-        let seconds = [1, 15, 70, 1000, 8000, 400_000][self.choices.below(6) as usize];
-        self.site.clock.advance(Duration::from_secs(seconds));
-        self.note("time jumps", "");
-    }
-
-    fn trouble_crowd(&mut self) {
-        let what = self.choices.below(6);
-        let later = self.now().plus(Duration::from_secs(3600));
-        let crowd = &self.site.crowd;
-        match what {
-            0 => crowd.block(Request::Submit, later),
-            1 => crowd.block(Request::CreatePool, later),
-            2 => crowd.revoke(),
-            3 => crowd.restore(),
-            4 => crowd.deposit(Decimal::from(-1_000_000)),
-            _ => crowd.deposit(Decimal::from(1_000_000)),
-        }
-        self.note(&format!("trouble at the crowd: {what}"), "");
-    }
-
-    /// All trouble ends.
-    fn calm_down(&mut self) {
-        self.calm = true;
-        self.hanging.clear();
-        self.site.crowd.restore();
-        self.site.crowd.deposit(Decimal::from(100_000_000));
-        self.site.ledger.catch_up();
-        self.note("trouble ends", "");
-    }
-
     /// Whether nothing is left to do; brings back what is dead.
     fn is_over(&mut self) -> bool {
         let now = self.now();
         let mut queues = self.site.queues();
-        queues.uploads.redrive(now);
-        queues.closed.redrive(now);
+        if self.next_redrive <= now {
+            queues.uploads.redrive(now);
+            queues.closed.redrive(now);
+            self.next_redrive = now.plus(REDRIVE);
+        }
         let empty = queues.uploads.is_empty() && queues.closed.is_empty();
         drop(queues);
         empty && self.script.wait().is_none() && self.watch.missing(&self.site).is_none()
     }
 }
 
-/// Workers of the crowd.
+/// Workers of the crowd while there is trouble.
 const WORKERS: usize = 4;
-
-fn queue_of(function: Function, queues: &mut Queues) -> Option<&mut Queue> {
-    match function {
-        Function::CreateTasks => Some(&mut queues.uploads),
-        Function::AggregatePool => Some(&mut queues.closed),
-        Function::CheckPools | Function::Reconcile => None,
-    }
-}
-
-/// The handler of a function at work; it gives the messages that failed.
-fn invocation(
-    function: Function,
-    world: SimWorld,
-    received: Vec<Message>,
-    event: Value,
-) -> Pin<Box<dyn Future<Output = BTreeSet<u64>> + Send>> {
-    match function {
-        Function::CreateTasks => Box::pin(async move {
-            failed(&quorate_create_tasks::handle(&world, sqs_event(&received)).await)
-        }),
-        Function::AggregatePool => Box::pin(async move {
-            failed(&quorate_aggregate_pool::handle(&world, sqs_event(&received)).await)
-        }),
-        Function::CheckPools => Box::pin(async move {
-            // The next tick goes on with what this one left.
-            drop(quorate_check_pools::handle(&world, event).await);
-            BTreeSet::new()
-        }),
-        Function::Reconcile => Box::pin(async move {
-            drop(quorate_reconcile::handle(&world, event).await);
-            BTreeSet::new()
-        }),
-    }
-}
-
-fn sqs_event(messages: &[Message]) -> SqsEvent {
-    let record = |it: &Message| json!({"messageId": it.id.to_string(), "body": it.body, "eventSource": "aws:sqs"});
-    let records: Vec<Value> = messages.iter().map(record).collect();
-    serde_json::from_value(json!({"Records": records})).unwrap_or_default()
-}
-
-fn failed(response: &SqsBatchResponse) -> BTreeSet<u64> {
-    let failures = response.batch_item_failures.iter();
-    failures
-        .filter_map(|failure| failure.item_identifier.parse().ok())
-        .collect()
-}
+/// And afterwards: whoever skipped a page or let it expire does not see its tasks again.
+const MORE_WORKERS: usize = 20;
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 fn seconds_since_noon(now: Timestamp) -> f64 {
