@@ -242,9 +242,11 @@ impl Stack {
             .unwrap_or(0)
     }
 
-    /// Whether every image that was dropped is in a round, and every round is aggregated.
+    /// Whether every image that was dropped is in a round, and every round is aggregated that has
+    /// images.
     pub(crate) fn is_done(&self) -> bool {
-        let unfinished = self.count("round WHERE state <> 'AGGREGATED'", "count(*)");
+        let unfinished = "round WHERE state <> 'AGGREGATED' AND images > 0";
+        let unfinished = self.count(unfinished, "count(*)");
         unfinished == Some(0)
             && self.count("round", "sum(images)") == usize::try_from(self.dropped).ok()
     }
