@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!               not sent yet
-//! READY ──claim──────────────► submit(operation id) ─┐
+//! READY ──claim──► IMAGEs ───► submit(operation id) ─┐
 //!           │                                        ├──► operation ──► log ──► DONE
 //!           └─ sent before, as far as we know ───────┘        │ running
 //!                                                             └──► given back, due a moment later
@@ -33,8 +33,8 @@
 //! there does not go away. A batch is never sent in part, because only the whole has its key.
 //!
 //! A batch that the crowd refuses again and again stays `READY`, and so its round does not close:
-//! the reason is kept with the batch, and a person is told once a day. It goes on by itself when the cause is gone. What the crowd refuses of a batch that it takes are
-//! outcomes: these images end without a label, with the crowd's reason.
+//! the reason is kept with the batch, and a person is told once a day. It goes on by itself when the
+//! cause is gone. What the crowd refuses of a batch that it takes are outcomes: these images end without a label, with the crowd's reason.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -1,15 +1,16 @@
 //! Rounds: seal them, watch their pools, close them. The use case of `check-pools`.
 //!
 //! ```text
-//!          no upload for a while,           all batches DONE, pool opened after the last,
-//!          full, old, or asked to           crowd says it is closed and nobody works on it
+//!          no upload for a while,           all batches DONE, pool opened after the last, crowd
+//!          full, old, or asked to           says it is closed, nobody works on it, archived
 //!   OPEN ───────────────────────► SEALED ───────────────────────────────► CLOSED ──► PoolClosed
 //! ```
 //!
 //! When a round is over is our decision, never the crowd's: a pool completes whenever its tasks of
 //! the moment are done, more uploads open it again, and only a sealed round can close. A pool
 //! counts as finished only if it was opened after the last batch was done, so that a completion
-//! that did not know of the last tasks is not taken for the end.
+//! that did not know of the last tasks is not taken for the end. Before a round closes its pool is
+//! archived: a tick that hung and comes back late cannot open it, so nothing is paid that no round counts.
 //!
 //! A round of a campaign with a budget is worked on full pages first, so that its pool can cost no more
 //! than is reserved ([`budget`]). When it is sealed and what is left fills no full page, smaller

@@ -22,7 +22,8 @@
 //! ```
 //!
 //! * *OPEN* takes images: `admit` and `unpark` ask for it in their own transaction, so that no image
-//!   gets into a sealed round. *SEALED* takes no more, and control batches only until it is closed.
+//!   gets into a sealed round. *SEALED* takes no more. Control batches
+//!   count only in a round that has no pool yet, so that what a pool shows is complete before it opens.
 //! * The pool is set once [OPEN or SEALED, no pool yet]. `opened_with` only rises: it says how many
 //!   batches were done when the pool was opened last, so that a completion which did not know of the
 //!   last tasks is not taken for the end. [`rounds`](crate::rounds) decides when.
@@ -54,16 +55,16 @@
 //! * *Blocked*: a used-up quota puts `due` as far away as the crowd says; nobody asks before.
 //! * *PARKED* belongs to no round and reserves nothing. [`reconcile`](crate::reconcile) unparks in the
 //!   order of age when the budget covers it.
-//! * *Control batches* begin READY (`add_control_batch` [no such batch; its round, if it has one, not
-//!   closed]). Those of an exam or a training belong to no round, and no round waits for them to be
+//! * *Control batches* begin READY (`add_control_batch` [no such batch; its round, if it has one,
+//!   OPEN or SEALED and without a pool]). Those of an exam or a training belong to no round, and no round waits for them to be
 //!   done; a round's pool is opened only after them.
 //!
 //! # Image
 //!
 //! An image has no states: it exists once it is admitted, in the write that makes its batch (or its
 //! place as an alias), and never changes. With deduplication by content the write claims its bytes,
-//! and the IMAGE item follows before the event is forgotten; who dies between finds the claim to be
-//! its own. What became of an image is its batch's outcome and, in the end, its row in the results:
+//! by which an event that comes again is recognised; the IMAGE item follows right before the batch is
+//! sent, so that no worker meets a link that leads nowhere. What became of an image is its batch's outcome and, in the end, its row in the results:
 //!
 //! ```text
 //!  upload ─┬─► rejected/ record with the reason            (it cannot be a task)
