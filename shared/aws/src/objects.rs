@@ -265,10 +265,10 @@ fn size(length: Option<i64>) -> u64 {
         .unwrap_or_default()
 }
 
+/// In whole seconds: a head has no others, whatever a listing has.
 fn modified(at: Option<&DateTime>) -> Timestamp {
     // Without it, as old as can be said: such an object is not taken for new again and again.
-    let millis = at.and_then(|at| at.to_millis().ok());
-    Timestamp(millis.unwrap_or_default())
+    Timestamp(at.map_or(0, DateTime::secs).saturating_mul(1000))
 }
 
 /// A key as a listing encodes it: like a form, a space is a plus.
