@@ -101,7 +101,10 @@ impl Stack {
         for _ in 0..count {
             self.dropped += 1;
             let name = format!("uploads/cells/images/{}.png", self.dropped);
-            fs::write(self.path(&name), quorate_testkit::png(self.dropped)).unwrap();
+            // Whole at once: a process that starts just now would find it half written.
+            let beside = self.path("dropped.png");
+            fs::write(&beside, quorate_testkit::png(self.dropped)).unwrap();
+            fs::rename(beside, self.path(&name)).unwrap();
         }
     }
 
