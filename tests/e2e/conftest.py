@@ -31,7 +31,7 @@ WORKERS = 20
 # A page's quarter of an hour is nine seconds: its pictures come through the emulator, and twenty workers
 # ask for theirs at once.
 TIME_SCALE = 100.0
-"""A page of two minutes takes less than half a second."""
+"""A page of two minutes takes little more than a second."""
 
 
 @pytest.fixture(scope="session")

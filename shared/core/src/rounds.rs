@@ -201,7 +201,13 @@ async fn open_if_due<W: World>(
                 .await?;
             Ok(true)
         }
-        PoolOpened::Empty | PoolOpened::Archived => Ok(false),
+        PoolOpened::Empty => Ok(false),
+        PoolOpened::Archived => {
+            // By the crowd after a month, or by a person: what is in it is all there will be.
+            let done = counts.batches_done;
+            world.ledger().pool_opened(&round.id, done).await?;
+            Ok(false)
+        }
         PoolOpened::NotEnoughBalance => {
             let message = format!(
                 "round {}: the account's balance does not cover pool {}; top it up, the pool opens by itself then",
