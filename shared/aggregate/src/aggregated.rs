@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::answers::Names;
+use crate::answers::{Names, count_as_f64};
 use crate::gold::Gold;
-use crate::majority_vote::count_as_f64;
 
 /// Why a method stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +51,8 @@ pub struct Aggregated {
     pub(crate) confusion: Option<Confusion>,
     pub(crate) history: Vec<f64>,
     pub(crate) stop: StopReason,
+    pub(crate) worker_columns: Vec<(&'static str, Vec<f64>)>,
+    pub(crate) task_columns: Vec<(&'static str, Vec<f64>)>,
 }
 
 /// The index of the first maximum.
@@ -188,6 +189,19 @@ impl Aggregated {
             }
         }
         Some(matrix)
+    }
+
+    /// What else the method estimates about every worker, each with its name in the method's paper: GLAD's `ability`,
+    /// MACE's `spamming`.
+    #[must_use]
+    pub fn worker_columns(&self) -> &[(&'static str, Vec<f64>)] {
+        &self.worker_columns
+    }
+
+    /// What else the method estimates about every task, each with its name in the method's paper: GLAD's `easiness`.
+    #[must_use]
+    pub fn task_columns(&self) -> &[(&'static str, Vec<f64>)] {
+        &self.task_columns
     }
 
     /// How many iterations were done; 0 for a method that is not iterative.

@@ -2,7 +2,7 @@
 //!
 //! An answer is stored as one `u32`: the index of its *pair*, an observed (worker, label) combination. Pairs are
 //! sorted by worker, then label, so a worker's pairs are neighbours and a method needs tables only for what was
-//! observed, not for every worker × label × label. Resident size: 4 bytes an answer, 4 a task, 8 a pair, plus the
+//! observed, not for every worker × label × label. Resident size: 8 bytes an answer, 4 a task, 8 a pair, plus the
 //! text of each distinct id once; while building, 8 bytes an answer more.
 
 use std::collections::HashMap;
@@ -231,13 +231,14 @@ impl AnswersBuilder {
         let pair_rank = ranks(pairs.iter().map(|&(_, id)| id), pairs.len());
         let pairs: Vec<Pair> = pairs.into_iter().map(|(pair, _)| pair).collect();
 
-        let (starts, by_task) = group(
-            self.answers
-                .iter()
-                .map(|&(task, pair)| (rank(&task_rank, task), rank(&pair_rank, pair))),
+        let (starts, grouped) = group(
+            self.answers.iter().zip(0..).map(|(&(task, pair), row)| {
+                (rank(&task_rank, task), (rank(&pair_rank, pair), row))
+            }),
             tasks.len(),
             self.answers.len(),
         );
+        let (by_task, rows) = grouped.into_iter().unzip();
         let worker_starts = starts_of(pairs.iter().map(|pair| pair.worker), workers.len());
         Ok(Answers {
             names: Arc::new(Names {
@@ -246,9 +247,12 @@ impl AnswersBuilder {
                 labels,
                 pairs,
                 worker_starts,
+                worker_appearance: ranks(worker_rank.iter().copied(), worker_rank.len()),
+                label_appearance: ranks(label_rank.iter().copied(), label_rank.len()),
             }),
             starts,
             by_task,
+            rows,
         })
     }
 }
@@ -278,14 +282,14 @@ fn starts_of(group_of: impl Iterator<Item = u32>, groups: usize) -> Vec<u32> {
 }
 
 /// Groups (group, value) items by group and sorts the values inside each.
-fn group(
-    items: impl Iterator<Item = (u32, u32)> + Clone,
+fn group<V: Copy + Default + Ord>(
+    items: impl Iterator<Item = (u32, V)> + Clone,
     groups: usize,
     len: usize,
-) -> (Vec<u32>, Vec<u32>) {
+) -> (Vec<u32>, Vec<V>) {
     let starts = starts_of(items.clone().map(|(group, _)| group), groups);
     let mut next = starts.clone();
-    let mut values = vec![0; len];
+    let mut values = vec![V::default(); len];
     for (group, value) in items {
         if let Some(slot) = next.get_mut(group as usize) {
             if let Some(place) = values.get_mut(*slot as usize) {
@@ -321,6 +325,10 @@ pub(crate) struct Names {
     pub(crate) pairs: Vec<Pair>,
     /// Where each worker's pairs start: one more than there are workers.
     worker_starts: Vec<u32>,
+    /// For every worker, and for every label, how many others appeared before it. crowd-kit's draws of random numbers
+    /// depend on it.
+    pub(crate) worker_appearance: Vec<u32>,
+    pub(crate) label_appearance: Vec<u32>,
 }
 
 impl Names {
@@ -346,6 +354,8 @@ pub struct Answers {
     starts: Vec<u32>,
     /// The pair of every answer, sorted by task, then pair.
     by_task: Vec<u32>,
+    /// The position at which every answer was added, in the order of `by_task`.
+    rows: Vec<u32>,
 }
 
 impl Answers {
@@ -397,6 +407,21 @@ impl Answers {
         })
     }
 
+    /// Where each task's answers start among all, in the order of tasks: one more than there are tasks.
+    pub(crate) fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    /// The pair of every answer, sorted by task, then pair.
+    pub(crate) fn by_task(&self) -> &[u32] {
+        &self.by_task
+    }
+
+    /// The position at which every answer was added, in the order of [`Answers::by_task`].
+    pub(crate) fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+
     /// The number of answers of every worker.
     pub(crate) fn worker_counts(&self) -> Vec<u32> {
         let mut counts = vec![0; self.workers().len()];
@@ -413,4 +438,10 @@ impl Answers {
     pub(crate) fn names(&self) -> &Arc<Names> {
         &self.names
     }
+}
+
+/// A count as a float; exact below 2⁵³.
+#[expect(clippy::cast_precision_loss, reason = "no count here reaches 2^53")]
+pub(crate) fn count_as_f64(count: usize) -> f64 {
+    count as f64
 }

@@ -25,15 +25,17 @@
 
 mod aggregated;
 mod answers;
-mod dawid_skene;
-mod em;
+mod error;
 mod gold;
-mod majority_vote;
+mod methods;
+mod mode;
 mod read;
 
 pub use aggregated::{Aggregated, Separator, StopReason};
 pub use answers::{Answers, AnswersBuilder, AnswersError};
-pub use dawid_skene::{DawidSkene, DawidSkeneError, Mode, Prior, dawid_skene};
+pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
-pub use majority_vote::majority_vote;
+pub use methods::dawid_skene::{DawidSkene, Prior, dawid_skene};
+pub use methods::majority_vote::majority_vote;
+pub use mode::Mode;
 pub use read::{BadRow, Format, HeaderError, InvalidRows, ReadError, ReadReport, RowProblem};

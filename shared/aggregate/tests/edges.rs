@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
 use quorate_aggregate::{
-    Answers, AnswersBuilder, AnswersError, DawidSkene, DawidSkeneError, Format, Gold, Mode, Prior,
+    Answers, AnswersBuilder, AnswersError, DawidSkene, MethodError, Format, Gold, Mode, Prior,
     Separator, StopReason, dawid_skene, gold_tallies, majority_vote,
 };
 
@@ -171,7 +171,7 @@ fn a_known_label_that_does_not_exist_is_an_error_only_where_it_matters() {
     };
     let error = dawid_skene(&answers, &with("1")).unwrap_err();
     assert!(
-        matches!(&error, DawidSkeneError::UnknownGoldLabel(unknown) if unknown.task == "1" && unknown.label == "z")
+        matches!(&error, MethodError::UnknownGoldLabel(unknown) if unknown.task == "1" && unknown.label == "z")
     );
     assert!(dawid_skene(&answers, &with("nobody answered")).is_ok());
 }

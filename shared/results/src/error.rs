@@ -1,6 +1,6 @@
 //! Why a round did not become labels.
 
-use quorate_aggregate::{AnswersError, DawidSkeneError};
+use quorate_aggregate::{AnswersError, MethodError};
 use quorate_core::{PortError, RoundId};
 
 /// Why a round did not become labels.
@@ -35,7 +35,7 @@ pub enum Error {
     Answers(#[from] AnswersError),
     /// The model does not run on these answers.
     #[error("the answers cannot be aggregated: {0}")]
-    DawidSkene(#[from] DawidSkeneError),
+    DawidSkene(#[from] MethodError),
     /// A file cannot be written as text.
     #[error("cannot write the result files: {0}")]
     Files(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::aggregated::{Aggregated, StopReason, arg_max};
-use crate::answers::Answers;
+use crate::answers::{Answers, count_as_f64};
 
 /// Decides every task for the label with the most answers; the smallest label wins a tie.
 ///
@@ -33,6 +33,8 @@ pub fn majority_vote(answers: &Answers) -> Aggregated {
         confusion: None,
         history: Vec::new(),
         stop: StopReason::Direct,
+        worker_columns: Vec::new(),
+        task_columns: Vec::new(),
     }
 }
 
@@ -79,10 +81,4 @@ fn agreement(answers: &Answers, probabilities: &[f64]) -> Vec<f64> {
         .into_iter()
         .map(|(right, all)| right / all)
         .collect()
-}
-
-/// A count as a float; exact below 2⁵³.
-#[expect(clippy::cast_precision_loss, reason = "no count here reaches 2^53")]
-pub(crate) fn count_as_f64(count: usize) -> f64 {
-    count as f64
 }

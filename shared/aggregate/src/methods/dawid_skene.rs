@@ -3,24 +3,12 @@
 
 use std::sync::Arc;
 
-use crate::Gold;
 use crate::aggregated::{Aggregated, Confusion, StopReason};
-use crate::answers::{Answers, Names, Pair};
-use crate::em::{Expectation, Parameters, Role};
-use crate::gold::{UnknownGoldLabel, known_labels};
-use crate::majority_vote::{count_as_f64, vote_shares};
-
-/// Which rules Dawid-Skene follows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Maximises the posterior of the parameters under [`Prior`]: safe on small crowds, and never gets worse from
-    /// one iteration to the next.
-    #[default]
-    Default,
-    /// The same numbers as crowd-kit 1.4's `DawidSkene`, to 10⁻⁹. It has no prior, and its objective counts the
-    /// class prior once for every answer, so it can fall and then stops the iteration early.
-    CrowdKit,
-}
+use crate::answers::{Answers, Names, Pair, count_as_f64};
+use crate::gold::known_labels;
+use crate::methods::em::{Expectation, Parameters, Role};
+use crate::methods::majority_vote::vote_shares;
+use crate::{Gold, MethodError, Mode};
 
 /// What is believed about workers before their answers are seen.
 ///
@@ -97,33 +85,14 @@ impl Default for DawidSkene {
     }
 }
 
-/// Why Dawid-Skene cannot run.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DawidSkeneError {
-    /// A known label does not exist.
-    #[error(transparent)]
-    UnknownGoldLabel(#[from] UnknownGoldLabel),
-    /// A setting is out of its range.
-    #[error("{setting} is {value}; it must be {must}")]
-    Setting {
-        /// Which setting.
-        setting: &'static str,
-        /// Its value.
-        value: f64,
-        /// What it must be.
-        must: &'static str,
-    },
-}
-
 /// Finds labels and confusion matrices together.
 ///
 /// # Errors
-/// [`DawidSkeneError`] for a setting out of range or a known label that does not exist.
+/// [`MethodError`] for a setting out of range or a known label that does not exist.
 pub fn dawid_skene(
     answers: &Answers,
     settings: &DawidSkene,
-) -> Result<Aggregated, DawidSkeneError> {
+) -> Result<Aggregated, MethodError> {
     check(settings)?;
     let known = known_labels(answers, &settings.gold)?;
     Ok(match settings.mode {
@@ -132,10 +101,10 @@ pub fn dawid_skene(
     })
 }
 
-fn check(settings: &DawidSkene) -> Result<(), DawidSkeneError> {
+fn check(settings: &DawidSkene) -> Result<(), MethodError> {
     if settings.tolerance.is_nan() {
         let must = "a number";
-        return Err(DawidSkeneError::Setting {
+        return Err(MethodError::Setting {
             setting: "tolerance",
             value: settings.tolerance,
             must,
@@ -153,7 +122,7 @@ fn check(settings: &DawidSkene) -> Result<(), DawidSkeneError> {
     ] {
         // The bounds keep every probability far from zero.
         if !(1e-3..=1e6).contains(&value) {
-            return Err(DawidSkeneError::Setting {
+            return Err(MethodError::Setting {
                 setting,
                 value,
                 must: "between 0.001 and 1000000",
@@ -552,5 +521,7 @@ fn finish(
         }),
         history,
         stop,
+        worker_columns: Vec::new(),
+        task_columns: Vec::new(),
     }
 }

@@ -1,0 +1,42 @@
+//! Why a method cannot run.
+
+use crate::UnknownGoldLabel;
+
+/// Why a method cannot run on these answers with these settings.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MethodError {
+    /// A known label does not exist.
+    #[error(transparent)]
+    UnknownGoldLabel(#[from] UnknownGoldLabel),
+    /// A setting is out of its range.
+    #[error("{setting} is {value}; it must be {must}")]
+    Setting {
+        /// Which setting.
+        setting: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it must be.
+        must: &'static str,
+    },
+    /// A worker has no skill, and the policy is that each must have one.
+    #[error("worker {worker:?} has no skill; give one, leave such workers out, or set a skill for all of them")]
+    MissingSkill {
+        /// The worker.
+        worker: String,
+    },
+    /// All answers to a task are from workers without a skill, which are left out.
+    #[error("task {task:?} has no answer of a worker with a skill")]
+    NoVotes {
+        /// The task.
+        task: String,
+    },
+    /// The method is for two labels.
+    #[error("{method} is for two labels; these answers have {labels}")]
+    NotBinary {
+        /// The method.
+        method: &'static str,
+        /// How many labels there are.
+        labels: usize,
+    },
+}

@@ -1,0 +1,6 @@
+//! The methods: one file each, which takes [`Answers`](crate::Answers) and gives an
+//! [`Aggregated`](crate::Aggregated).
+
+pub(crate) mod dawid_skene;
+mod em;
+pub(crate) mod majority_vote;
