@@ -7,12 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use quorate_core::link::LinkSigner;
-use quorate_core::ports::{PortResult, World as Pipeline};
-use quorate_local::ledger::SqliteLedger;
-use quorate_local::notify::LocalNotify;
-use quorate_local::objects::Folder;
-use quorate_local::stack::{Stack, StackClock};
+use quorate_local::stack::Stack;
 use quorate_requester::Requester;
 use quorate_testkit::png;
 use quorate_toloka::Client;
@@ -74,65 +69,27 @@ async fn pass(State(gate): State<Gate>, request: Request) -> Response {
     (answer.status(), answer.bytes().await.unwrap()).into_response()
 }
 
-/// The world of a stack whose way to the crowd goes through a gate.
-struct Gated {
-    stack: Stack,
-    crowd: Requester,
+/// A stack whose way to the crowd goes through a gate.
+async fn gated(world: &World) -> (Stack, Gate) {
+    let stack = world.day.stack();
+    let (gate, address) = Gate::before(stack.base_url()).await;
+    let client = Client::builder(&address)
+        .api_key(world.requester_key())
+        .sleep_with(|_| std::future::ready(()))
+        .build()
+        .unwrap();
+    (
+        stack.with_crowd(Requester::new(client, Decimal::ZERO)),
+        gate,
+    )
 }
 
-impl Gated {
-    async fn new(world: &World) -> (Self, Gate) {
-        let stack = world.day.stack().clone();
-        let (gate, address) = Gate::before(stack.base_url()).await;
-        let client = Client::builder(&address)
-            .api_key(world.requester_key())
-            .sleep_with(|_| std::future::ready(()))
-            .build()
-            .unwrap();
-        let crowd = Requester::new(client, Decimal::ZERO);
-        (Self { stack, crowd }, gate)
-    }
-
-    /// Minutes with a tick each, of which some may fail.
-    async fn minutes(&self, world: &mut World, minutes: u32) {
-        for _ in 0..minutes {
-            let _failed = quorate_check_pools::handle(self, json!({})).await;
-            quorate_reconcile::handle(self, json!({})).await.unwrap();
-            world.day.pass(Duration::from_secs(60)).await.unwrap();
-        }
-    }
-}
-
-impl Pipeline for Gated {
-    type Ledger = SqliteLedger;
-    type Crowd = Requester;
-    type Objects = Folder;
-    type Clock = StackClock;
-    type Notify = LocalNotify;
-
-    fn ledger(&self) -> &SqliteLedger {
-        self.stack.ledger()
-    }
-    fn crowd(&self) -> &Requester {
-        &self.crowd
-    }
-    fn uploads(&self) -> &Folder {
-        self.stack.uploads()
-    }
-    fn results(&self) -> &Folder {
-        self.stack.results()
-    }
-    fn clock(&self) -> &StackClock {
-        self.stack.clock()
-    }
-    fn notify(&self) -> &LocalNotify {
-        self.stack.notify()
-    }
-    async fn links(&self) -> PortResult<LinkSigner> {
-        self.stack.links().await
-    }
-    fn writer(&self) -> &str {
-        self.stack.writer()
+/// Minutes with a tick of the stack each, of which some may fail.
+async fn minutes(stack: &Stack, world: &mut World, minutes: u32) {
+    for _ in 0..minutes {
+        let _failed = quorate_check_pools::handle(stack, json!({})).await;
+        quorate_reconcile::handle(stack, json!({})).await.unwrap();
+        world.day.pass(Duration::from_secs(60)).await.unwrap();
     }
 }
 
@@ -144,19 +101,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// how many requests for tasks were refused, and the problems that were told.
 async fn trouble(status: u16, body: Value, later: Duration) -> (usize, Vec<String>) {
     let mut world = World::new(6, &[]).await;
-    let (gated, gate) = Gated::new(&world).await;
+    let (gated, gate) = gated(&world).await;
     world.drop_file("cats/campaign.toml", CATS).await;
     for number in 1..=3 {
         let key = format!("cats/images/{number}.png");
         world.drop_file(&key, png(number)).await;
     }
     gate.shut(status, body);
-    gated.minutes(&mut world, 60).await;
+    minutes(&gated, &mut world, 60).await;
     let pool = world.pool("cats").await;
     assert_eq!(world.tasks(&pool).await.len(), 0);
     gate.open();
     world.day.pass(later).await.unwrap();
-    gated.minutes(&mut world, 2).await;
+    minutes(&gated, &mut world, 2).await;
     assert_eq!(world.tasks(&pool).await.len(), 3);
     world.work("cats").await;
     let labels = world.labels("cats", 1);

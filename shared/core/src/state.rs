@@ -390,6 +390,29 @@ pub struct Round {
     pub attempts: u32,
 }
 
+impl Round {
+    /// A round that begins to take uploads at `at`.
+    #[must_use]
+    pub fn open(id: &RoundId, at: Timestamp) -> Self {
+        Self {
+            id: id.clone(),
+            state: RoundState::Open,
+            opened: at,
+            last_upload: at,
+            counts: Counts::default(),
+            reserved: Decimal::ZERO,
+            pool: None,
+            opened_with: 0,
+            seal: None,
+            close: None,
+            fence: 0,
+            writer: String::new(),
+            due: Timestamp::default(),
+            attempts: 0,
+        }
+    }
+}
+
 /// The pool of a round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoundPool {

@@ -6,9 +6,11 @@
 use anyhow::{Context, Result};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use quorate_core::event::{Detail, Event};
-use quorate_core::ports::{Clock as _, Objects as _, World};
+use quorate_core::ports::{Clock, Objects, World};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::stack::Stack;
 
 /// Records in one delivery of uploads.
 pub const UPLOADS_AT_ONCE: usize = 100;
@@ -17,9 +19,9 @@ pub const UPLOADS_AT_ONCE: usize = 100;
 ///
 /// # Errors
 /// If the event cannot be built.
-pub async fn deliver_uploads<W: World>(world: &W, keys: &[String]) -> Result<Vec<String>> {
-    let bodies = keys.iter().map(|key| object_created(world, key)).collect();
-    let response = quorate_create_tasks::handle(world, sqs_event(bodies)?).await;
+pub async fn deliver_uploads(stack: &Stack, keys: &[String]) -> Result<Vec<String>> {
+    let bodies = keys.iter().map(|key| object_created(stack, key)).collect();
+    let response = quorate_create_tasks::handle(stack, sqs_event(bodies)?).await;
     Ok(failed(&response)
         .filter_map(|at| keys.get(at).cloned())
         .collect())
@@ -29,13 +31,10 @@ pub async fn deliver_uploads<W: World>(world: &W, keys: &[String]) -> Result<Vec
 ///
 /// # Errors
 /// If an event cannot be built.
-pub async fn deliver_closed<W: World>(
-    world: &W,
-    bus: &mut UnboundedReceiver<Event>,
-) -> Result<usize> {
+pub async fn deliver_closed(stack: &Stack, bus: &mut UnboundedReceiver<Event>) -> Result<usize> {
     let mut delivered = 0;
     while let Ok(event) = bus.try_recv() {
-        deliver_event(world, &event).await?;
+        deliver_event(stack, &event).await?;
         delivered += 1;
     }
     Ok(delivered)
@@ -45,40 +44,40 @@ pub async fn deliver_closed<W: World>(
 ///
 /// # Errors
 /// If the event cannot be built.
-pub async fn deliver_event<W: World>(world: &W, event: &Event) -> Result<()> {
+pub async fn deliver_event(stack: &Stack, event: &Event) -> Result<()> {
     if matches!(event.detail, Detail::PoolClosed(_)) {
         let body = on_bus(event).context("an event is no JSON")?;
         // A record that failed comes again by `reconcile`.
-        quorate_aggregate_pool::handle(world, sqs_event(vec![body])?).await;
+        quorate_aggregate_pool::handle(stack, sqs_event(vec![body])?).await;
     }
     Ok(())
 }
 
 /// One scheduled tick: `check-pools`, then `reconcile`. Failures are in the log, and the next tick
 /// tries again.
-pub async fn tick<W: World>(world: &W) {
-    if let Err(error) = quorate_check_pools::handle(world, scheduled(world)).await {
+pub async fn tick(stack: &Stack) {
+    if let Err(error) = quorate_check_pools::handle(stack, scheduled(stack)).await {
         tracing::warn!("check-pools: {error}");
     }
-    if let Err(error) = quorate_reconcile::handle(world, scheduled(world)).await {
+    if let Err(error) = quorate_reconcile::handle(stack, scheduled(stack)).await {
         tracing::warn!("reconcile: {error}");
     }
 }
 
 /// The event of the bucket for an object, as EventBridge writes it.
-fn object_created<W: World>(world: &W, key: &str) -> Value {
+fn object_created(stack: &Stack, key: &str) -> Value {
     json!({
         "version": "0",
         "id": quorate_core::ids::event_id(&["Object Created", key]),
         "detail-type": "Object Created",
         "source": "aws.s3",
         "account": "000000000000",
-        "time": world.clock().now().to_string(),
+        "time": stack.clock().now().to_string(),
         "region": "local",
-        "resources": [format!("arn:aws:s3:::{}", world.uploads().bucket())],
+        "resources": [format!("arn:aws:s3:::{}", stack.uploads().bucket())],
         "detail": {
             "version": "0",
-            "bucket": {"name": world.uploads().bucket()},
+            "bucket": {"name": stack.uploads().bucket()},
             "object": {"key": key},
             "reason": "PutObject",
         },
@@ -99,14 +98,14 @@ fn on_bus(event: &Event) -> serde_json::Result<Value> {
 }
 
 /// A tick of the scheduler.
-fn scheduled<W: World>(world: &W) -> Value {
+fn scheduled(stack: &Stack) -> Value {
     json!({
         "version": "0",
         "id": quorate_core::ids::event_id(&["Scheduled Event"]),
         "detail-type": "Scheduled Event",
         "source": "aws.scheduler",
         "account": "000000000000",
-        "time": world.clock().now().to_string(),
+        "time": stack.clock().now().to_string(),
         "region": "local",
         "resources": [],
         "detail": {},

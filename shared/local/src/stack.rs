@@ -70,13 +70,13 @@ struct Kept {
 #[derive(Clone, Debug)]
 pub struct Stack {
     shared: Arc<Shared>,
+    crowd: Arc<Requester>,
     writer: String,
 }
 
 #[derive(Debug)]
 struct Shared {
     ledger: Arc<SqliteLedger>,
-    crowd: Requester,
     uploads: Folder,
     results: Folder,
     clock: StackClock,
@@ -110,7 +110,7 @@ impl World for Stack {
         &self.shared.ledger
     }
     fn crowd(&self) -> &Requester {
-        &self.shared.crowd
+        &self.crowd
     }
     fn uploads(&self) -> &Folder {
         &self.shared.uploads
@@ -181,7 +181,6 @@ impl Stack {
         let stack = Self {
             shared: Arc::new(Shared {
                 ledger: Arc::new(ledger),
-                crowd: Requester::new(client, config.fee),
                 uploads,
                 results,
                 clock: StackClock(config.clock),
@@ -192,6 +191,7 @@ impl Stack {
                 data: data.clone(),
                 _lock: lock,
             }),
+            crowd: Arc::new(Requester::new(client, config.fee)),
             writer: Uuid::new_v4().to_string(),
         };
         stack.serve(listener);
@@ -202,8 +202,17 @@ impl Stack {
     #[must_use]
     pub fn as_writer(&self, name: &str) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
             writer: format!("{}/{name}", self.writer),
+            ..self.clone()
+        }
+    }
+
+    /// The same world with another crowd than its own platform, or another way to it.
+    #[must_use]
+    pub fn with_crowd(&self, crowd: Requester) -> Self {
+        Self {
+            crowd: Arc::new(crowd),
+            ..self.clone()
         }
     }
 

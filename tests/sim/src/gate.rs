@@ -39,6 +39,17 @@ struct Request {
     waker: Option<Waker>,
 }
 
+/// A request that waits for a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its number, in order of arrival.
+    pub number: u64,
+    /// Whose it is.
+    pub invocation: u64,
+    /// Port and method, e.g. `ledger.admit`.
+    pub method: &'static str,
+}
+
 /// The waiting requests, by number in order of their arrival.
 #[derive(Debug, Default)]
 pub struct Desk {
@@ -71,13 +82,17 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The waiting requests that have no fate yet: number, invocation, method.
+    /// The waiting requests that have no fate yet.
     #[must_use]
-    pub fn waiting(&self) -> Vec<(u64, u64, &'static str)> {
+    pub fn waiting(&self) -> Vec<Waiting> {
         let state = self.lock();
         let undecided = state.waiting.iter().filter(|(_, it)| it.fate.is_none());
         undecided
-            .map(|(number, it)| (*number, it.invocation, it.method))
+            .map(|(number, it)| Waiting {
+                number: *number,
+                invocation: it.invocation,
+                method: it.method,
+            })
             .collect()
     }
 

@@ -49,8 +49,8 @@ fn aggregate(site: &Arc<Site>, round: &RoundId) -> Result<(), String> {
             Poll::Ready(other) => return Err(format!("without faults: {other:?}")),
             Poll::Pending => {}
         }
-        for (number, ..) in desk.waiting() {
-            desk.decide(number, Fate::Done);
+        for request in desk.waiting() {
+            desk.decide(request.number, Fate::Done);
         }
     }
 }

@@ -97,14 +97,18 @@ impl Watch {
 
     /// What a queue has forgotten the ledger knows, or its reason is told.
     fn nothing_is_forgotten(&mut self, site: &Site) -> Result<(), String> {
+        if self.forgotten.is_empty() {
+            return Ok(());
+        }
         let current: BTreeMap<String, ImageId> = uploads(site).into_iter().collect();
+        let results = site.results.current();
         for (key, version) in std::mem::take(&mut self.forgotten) {
             let id = ImageId::of_object("uploads", &key, &version);
             if current.get(&key) != Some(&id) {
                 continue;
             }
             let record = format!("{CAMPAIGN}/rejected/{id}.json");
-            let told = site.results.current().contains_key(&record);
+            let told = results.contains_key(&record);
             require(
                 told || site
                     .ledger
@@ -144,19 +148,20 @@ impl Watch {
     }
 
     fn manifests_stay(&mut self, site: &Site) -> Result<(), String> {
-        for (key, body) in site.results.current() {
+        let current = site.results.current();
+        for (key, body) in &current {
             if !key.ends_with("_manifest.json") {
                 continue;
             }
-            let before = self.manifests.insert(key.clone(), Arc::clone(&body));
-            require(before.is_none_or(|before| before == body), || {
+            let before = self.manifests.insert(key.clone(), Arc::clone(body));
+            require(before.is_none_or(|before| before == *body), || {
                 format!("{key} was written twice")
             })?;
         }
         let gone = self
             .manifests
             .keys()
-            .find(|key| !site.results.current().contains_key(*key));
+            .find(|key| !current.contains_key(*key));
         require(gone.is_none(), || format!("{gone:?} is gone"))
     }
 

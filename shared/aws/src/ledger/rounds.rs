@@ -2,7 +2,7 @@
 
 use quorate_core::ids::RoundId;
 use quorate_core::ports::{Admitted, PortError, PortResult, Write};
-use quorate_core::state::{Close, Counts, Round, RoundPool, RoundState, SealReason};
+use quorate_core::state::{Close, Round, RoundPool, RoundState, SealReason};
 use quorate_core::time::Timestamp;
 use rust_decimal::Decimal;
 
@@ -14,22 +14,7 @@ use super::{DynamoLedger, campaigns, done_if, fenced};
 
 /// Opens a round; the same round opened at the same instant is the same write.
 pub(super) async fn open(ledger: &DynamoLedger, id: &RoundId, at: Timestamp) -> PortResult<Write> {
-    let round = Round {
-        id: id.clone(),
-        state: RoundState::Open,
-        opened: at,
-        last_upload: at,
-        counts: Counts::default(),
-        reserved: Decimal::ZERO,
-        pool: None,
-        opened_with: 0,
-        seal: None,
-        close: None,
-        fence: 0,
-        writer: String::new(),
-        due: Timestamp::default(),
-        attempts: 0,
-    };
+    let round = Round::open(id, at);
     let (key, pointer) = (keys::round(id), keys::unfinished(id));
     let changes = vec![
         Change::create(key.clone(), encode(&key, &round)?),

@@ -10,14 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorate_core::event::Event;
-use quorate_core::link::LinkSigner;
-use quorate_core::ports::{PortResult, World};
 use quorate_crowd::Clock;
-use quorate_local::ledger::SqliteLedger;
-use quorate_local::notify::LocalNotify;
-use quorate_local::objects::Folder;
 use quorate_local::runner;
-use quorate_local::stack::{self, StackClock};
+use quorate_local::stack;
 use quorate_local::watch::Watcher;
 use quorate_requester::Requester;
 use quorate_toloka::Client;
@@ -124,45 +119,6 @@ impl Crowd {
     }
 }
 
-/// The pipeline on the ledger and the folders of a stack, with another crowd than the stack's.
-struct Away {
-    stack: stack::Stack,
-    crowd: Requester,
-}
-
-impl World for Away {
-    type Ledger = SqliteLedger;
-    type Crowd = Requester;
-    type Objects = Folder;
-    type Clock = StackClock;
-    type Notify = LocalNotify;
-
-    fn ledger(&self) -> &SqliteLedger {
-        self.stack.ledger()
-    }
-    fn crowd(&self) -> &Requester {
-        &self.crowd
-    }
-    fn uploads(&self) -> &Folder {
-        self.stack.uploads()
-    }
-    fn results(&self) -> &Folder {
-        self.stack.results()
-    }
-    fn clock(&self) -> &StackClock {
-        self.stack.clock()
-    }
-    fn notify(&self) -> &LocalNotify {
-        self.stack.notify()
-    }
-    async fn links(&self) -> PortResult<LinkSigner> {
-        self.stack.links().await
-    }
-    fn writer(&self) -> &str {
-        self.stack.writer()
-    }
-}
-
 /// A running pipeline. It dies where it waits when this is dropped.
 struct Pipeline {
     /// Never read: it ends everything when it is dropped.
@@ -194,10 +150,7 @@ impl Pipeline {
             .sleep_with(|_| std::future::ready(()))
             .build()
             .unwrap();
-        let away = Away {
-            stack: world,
-            crowd: Requester::new(client, fee),
-        };
+        let away = world.with_crowd(Requester::new(client, fee));
         let (watcher, keys) = Watcher::start(&stack.path("uploads")).unwrap();
         let failures = Arc::<Mutex<Vec<String>>>::default();
         runtime.spawn(run(away, keys, bus, Arc::clone(&failures)));
@@ -222,7 +175,7 @@ impl Pipeline {
 
 /// Takes uploads, ticks and aggregates, one after the other.
 async fn run(
-    world: Away,
+    world: stack::Stack,
     mut keys: Receiver<String>,
     mut bus: UnboundedReceiver<Event>,
     failures: Arc<Mutex<Vec<String>>>,

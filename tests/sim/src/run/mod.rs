@@ -31,7 +31,7 @@ pub use functions::Function;
 use functions::{invocation, queue_of};
 
 use crate::choices::Choices;
-use crate::gate::{Desk, Fate, Gate};
+use crate::gate::{Desk, Fate, Gate, Waiting};
 use crate::pace::Pace;
 use crate::script::{CAMPAIGN, Script, Step};
 use crate::site::{Message, NOON, Site};
@@ -351,8 +351,8 @@ impl<'a> Schedule<'a> {
         let now = self.now();
         self.hanging.retain(|_, until| *until > now);
         let waiting = self.awake();
-        if let Some(number) = waiting.first() {
-            return self.decide(*number);
+        if let Some(request) = waiting.first() {
+            return self.decide(*request);
         }
         if self.start(Function::CreateTasks)
             || self.start(Function::AggregatePool)
@@ -376,11 +376,10 @@ impl<'a> Schedule<'a> {
     }
 
     /// Requests that can be decided on.
-    fn awake(&self) -> Vec<u64> {
+    fn awake(&self) -> Vec<Waiting> {
         let waiting = self.desk.waiting().into_iter();
         waiting
-            .map(|(number, ..)| number)
-            .filter(|number| !self.hanging.contains_key(number))
+            .filter(|request| !self.hanging.contains_key(&request.number))
             .collect()
     }
 
@@ -483,12 +482,12 @@ impl<'a> Schedule<'a> {
     }
 
     /// Decides how a request ends.
-    fn decide(&mut self, number: u64) {
-        let waiting = self.desk.waiting();
-        let request = waiting.iter().find(|(it, ..)| *it == number);
-        let Some((_, invocation, method)) = request.copied() else {
-            return;
-        };
+    fn decide(&mut self, request: Waiting) {
+        let Waiting {
+            number,
+            invocation,
+            method,
+        } = request;
         if method.starts_with("crowd.") {
             let now = self.now();
             let wait = self.pace.turn(invocation, now);

@@ -78,8 +78,8 @@ impl Schedule<'_> {
         let Ok(some) = u32::try_from(waiting.len()) else {
             return;
         };
-        if let Some(number) = waiting.get(self.choices.below(some) as usize) {
-            self.decide(*number);
+        if let Some(request) = waiting.get(self.choices.below(some) as usize) {
+            self.decide(*request);
         }
     }
 

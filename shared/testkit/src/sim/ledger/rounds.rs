@@ -2,7 +2,7 @@
 
 use quorate_core::ids::RoundId;
 use quorate_core::ports::{Admitted, PortError, PortResult, Write};
-use quorate_core::state::{Close, Counts, Round, RoundPool, RoundState, SealReason};
+use quorate_core::state::{Close, Round, RoundPool, RoundState, SealReason};
 use quorate_core::time::Timestamp;
 use rust_decimal::Decimal;
 
@@ -21,7 +21,7 @@ impl State {
             return Write::Lost;
         }
         campaign.round = id.number;
-        self.records.rounds.insert(id.clone(), opened(id, at));
+        self.records.rounds.insert(id.clone(), Round::open(id, at));
         Write::Done
     }
 
@@ -186,24 +186,5 @@ impl State {
     pub(super) fn standing(&mut self, id: &RoundId) -> PortResult<&mut Round> {
         let round = self.records.rounds.get_mut(id);
         round.ok_or_else(|| PortError::Refused(format!("there is no round {id}")))
-    }
-}
-
-fn opened(id: &RoundId, at: Timestamp) -> Round {
-    Round {
-        id: id.clone(),
-        state: RoundState::Open,
-        opened: at,
-        last_upload: at,
-        counts: Counts::default(),
-        reserved: Decimal::ZERO,
-        pool: None,
-        opened_with: 0,
-        seal: None,
-        close: None,
-        fence: 0,
-        writer: String::new(),
-        due: Timestamp::default(),
-        attempts: 0,
     }
 }
