@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::answers::{Names, count_as_f64};
+use crate::answers::{Ids, Names, count_as_f64};
 use crate::gold::Gold;
 
 /// Why a method stopped.
@@ -69,19 +69,19 @@ pub(crate) fn arg_max(row: &[f64]) -> usize {
 impl Aggregated {
     /// The tasks, sorted.
     #[must_use]
-    pub fn tasks(&self) -> &[Box<str>] {
+    pub fn tasks(&self) -> &Ids {
         &self.names.tasks
     }
 
     /// The labels, sorted.
     #[must_use]
-    pub fn labels(&self) -> &[Box<str>] {
+    pub fn labels(&self) -> &Ids {
         &self.names.labels
     }
 
     /// The workers, sorted.
     #[must_use]
-    pub fn workers(&self) -> &[Box<str>] {
+    pub fn workers(&self) -> &Ids {
         &self.names.workers
     }
 
@@ -109,9 +109,7 @@ impl Aggregated {
     /// The label of a task; `None` for a task that does not exist.
     #[must_use]
     pub fn label(&self, task: usize) -> Option<&str> {
-        self.labels()
-            .get(self.label_index(task)?)
-            .map(|label| &**label)
+        self.labels().get(self.label_index(task)?)
     }
 
     /// The probability of a task's label; `None` for a task that does not exist.
@@ -128,8 +126,8 @@ impl Aggregated {
         self.tasks().iter().zip(rows).filter_map(|(task, row)| {
             let decided = arg_max(row);
             Some((
-                &**task,
-                &**self.labels().get(decided)?,
+                task,
+                self.labels().get(decided)?,
                 row.get(decided).copied()?,
             ))
         })
@@ -258,15 +256,13 @@ impl Aggregated {
         separator: Separator,
     ) -> std::io::Result<()> {
         let mut table = table(writer, separator);
-        table.write_record(
-            std::iter::once("task").chain(self.labels().iter().map(|label| &**label)),
-        )?;
+        table.write_record(std::iter::once("task").chain(self.labels()))?;
         for (task, row) in self
             .tasks()
             .iter()
             .zip(self.probabilities.chunks_exact(self.labels().len()))
         {
-            table.write_field(&**task)?;
+            table.write_field(task)?;
             for probability in row {
                 table.write_field(probability.to_string())?;
             }
@@ -288,7 +284,7 @@ impl Aggregated {
             .zip(&self.worker_answers)
             .zip(&self.skills)
         {
-            table.write_record([&**worker, &answers.to_string(), &skill.to_string()])?;
+            table.write_record([worker, &answers.to_string(), &skill.to_string()])?;
         }
         table.flush()
     }

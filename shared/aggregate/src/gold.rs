@@ -26,13 +26,13 @@ pub(crate) fn known_labels(
 ) -> Result<Vec<Option<u32>>, UnknownGoldLabel> {
     let index: BTreeMap<&str, u32> = (0..)
         .zip(answers.labels())
-        .map(|(index, label)| (&**label, index))
+        .map(|(index, label)| (label, index))
         .collect();
     answers
         .tasks()
         .iter()
         .map(|task| {
-            let Some(label) = gold.get(&**task) else {
+            let Some(label) = gold.get(task) else {
                 return Ok(None);
             };
             let known = index.get(label.as_str()).copied();
@@ -68,7 +68,7 @@ impl GoldTally {
 pub fn gold_tallies(answers: &Answers, gold: &Gold) -> Vec<GoldTally> {
     let mut tallies = vec![GoldTally::default(); answers.workers().len()];
     for (index, task) in answers.tasks().iter().enumerate() {
-        let Some(known) = gold.get(&**task) else {
+        let Some(known) = gold.get(task) else {
             continue;
         };
         for (worker, label) in answers.of_task(index) {
@@ -78,7 +78,7 @@ pub fn gold_tallies(answers: &Answers, gold: &Gold) -> Vec<GoldTally> {
                     answers
                         .labels()
                         .get(label)
-                        .is_some_and(|label| **label == **known),
+                        .is_some_and(|label| label == known),
                 );
             }
         }

@@ -32,10 +32,12 @@ mod mode;
 mod read;
 
 pub use aggregated::{Aggregated, Separator, StopReason};
-pub use answers::{Answers, AnswersBuilder, AnswersError};
+pub use answers::{Answers, AnswersBuilder, AnswersError, Ids, IdsIter};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
 pub use methods::dawid_skene::{DawidSkene, Prior, dawid_skene};
 pub use methods::majority_vote::majority_vote;
 pub use mode::Mode;
-pub use read::{BadRow, Format, HeaderError, InvalidRows, ReadError, ReadReport, RowProblem};
+pub use read::{
+    BadRow, Format, HeaderError, InvalidRows, Place, ReadError, ReadReport, RowProblem,
+};

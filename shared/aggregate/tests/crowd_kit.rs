@@ -88,7 +88,7 @@ fn assert_same_course(what: &str, found: &Aggregated, side: &Side, limit: usize)
     }
     for (label, prior) in found.labels().iter().zip(found.priors()) {
         assert!(
-            (prior - side.priors[&**label]).abs() <= TOLERANCE,
+            (prior - side.priors[label]).abs() <= TOLERANCE,
             "{what}: prior of {label}"
         );
     }
@@ -146,7 +146,7 @@ fn confusion_matrices_are_crowd_kits() {
         let worker = found
             .workers()
             .iter()
-            .position(|name| **name == *worker)
+            .position(|name| name == worker)
             .unwrap();
         let matrix = found.worker_confusion(worker).unwrap();
         for (truth, expected) in by_truth.iter().enumerate() {

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
 use quorate_aggregate::{
-    Answers, AnswersBuilder, AnswersError, DawidSkene, MethodError, Format, Gold, Mode, Prior,
+    Answers, AnswersBuilder, AnswersError, DawidSkene, Format, Gold, MethodError, Mode, Prior,
     Separator, StopReason, dawid_skene, gold_tallies, majority_vote,
 };
 
@@ -36,11 +36,7 @@ fn labels_given_up_front_exist_without_answers_and_exclude_others() {
     let answers = builder.finish().unwrap();
     assert_eq!(answers.len(), 1);
     assert_eq!(
-        answers
-            .labels()
-            .iter()
-            .map(|label| &**label)
-            .collect::<Vec<_>>(),
+        answers.labels().iter().collect::<Vec<_>>(),
         ["cat", "dog", "fox"]
     );
     assert_eq!(majority_vote(&answers).probabilities(), [0.0, 1.0, 0.0]);
@@ -56,7 +52,7 @@ fn integers_are_sorted_as_numbers_but_only_if_all_are() {
         answers
             .labels()
             .iter()
-            .map(|label| label.to_string())
+            .map(str::to_owned)
             .collect::<Vec<_>>()
     };
     assert_eq!(sorted(["10", "9", "-1"]), ["-1", "9", "10"]);

@@ -2,8 +2,8 @@
 #![expect(clippy::indexing_slicing, reason = "in a test, a panic is a failure")]
 
 use quorate_aggregate::{
-    Answers, AnswersBuilder, AnswersError, BadRow, Format, HeaderError, InvalidRows, ReadError,
-    ReadReport, RowProblem,
+    Answers, AnswersBuilder, AnswersError, BadRow, Format, HeaderError, InvalidRows, Place,
+    ReadError, ReadReport, RowProblem,
 };
 
 fn rows(answers: &Answers) -> Vec<(String, String, String)> {
@@ -120,7 +120,10 @@ fn column_names_that_do_not_do_are_explained() {
 #[test]
 fn a_bad_row_is_named_by_its_line() {
     let line = |text: &[u8], format| match Answers::read(text, format) {
-        Err(ReadError::Row(BadRow { line, problem })) => (line, problem),
+        Err(ReadError::Row(BadRow {
+            place: Place::Line(line),
+            problem,
+        })) => (line, problem),
         other => panic!("{other:?}"),
     };
     let cells = RowProblem::Cells {
@@ -143,7 +146,10 @@ fn a_bad_row_is_named_by_its_line() {
     assert_eq!(line(b"task,worker,label\n1,a,\n", Format::Csv), (2, empty));
     assert_eq!(
         line(b"task,worker,label\n1,a,\xff\n", Format::Csv),
-        (2, RowProblem::NotUtf8)
+        (
+            2,
+            RowProblem::Answer(AnswersError::NotUtf8 { what: "label" })
+        )
     );
     let (number, problem) = line(
         b"{\"task\":1,\"worker\":2,\"label\":3}\n\n{\"task\":1,\"worker\":2}\n",

@@ -361,7 +361,7 @@ impl Tally {
         let agreed = verdict.agreed(images);
         let rated = verdict.answers.workers().iter().zip(agreed);
         for (index, (id, agreed)) in rated.enumerate() {
-            let Some(worker) = self.workers.get_mut(&**id) else {
+            let Some(worker) = self.workers.get_mut(id) else {
                 continue;
             };
             worker.agreement = crate::results::share(agreed, worker.answers.into());
@@ -489,12 +489,7 @@ impl<'a> Verdict<'a> {
                 Method::MajorityVote => None,
                 Method::DawidSkene => Some(dawid_skene(answers, settings)?),
             },
-            index: answers
-                .tasks()
-                .iter()
-                .map(|task| &**task)
-                .zip(0..)
-                .collect(),
+            index: answers.tasks().iter().zip(0..).collect(),
         })
     }
 
@@ -553,7 +548,7 @@ fn mean_confusion(decided: &Aggregated, labels: &[String]) -> Option<Vec<Vec<f64
         }
         weight += f64::from(answers);
     }
-    let place = |label: &String| decided.labels().iter().position(|l| **l == **label);
+    let place = |label: &String| decided.labels().iter().position(|l| l == label);
     let places: Vec<usize> = labels.iter().filter_map(place).collect();
     let cell = |row: usize, column: usize| sum.get(row * classes + column).map(|v| v / weight);
     places
