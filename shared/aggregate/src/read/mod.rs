@@ -1,6 +1,8 @@
 //! Answers from text: tables and JSON lines, row by row, never the whole text at once.
 
 mod json_lines;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod table;
 
 use std::fmt;
@@ -145,6 +147,12 @@ pub enum RowProblem {
     /// The line is not the JSON object that it should be.
     #[error("not a JSON object with task, worker and label: {0}")]
     Json(String),
+    /// There is nothing in a column that an answer needs.
+    #[error("the {column} is null")]
+    Null {
+        /// `task`, `worker` or `label`.
+        column: &'static str,
+    },
     /// The answer itself is wrong.
     #[error(transparent)]
     Answer(#[from] AnswersError),
@@ -167,6 +175,14 @@ pub enum HeaderError {
     Repeated {
         /// The column.
         column: String,
+    },
+    /// A Parquet column holds something else than an answer's parts.
+    #[error("the column {column:?} holds no texts, integers or booleans but {found}")]
+    Type {
+        /// The column.
+        column: &'static str,
+        /// Its type, as Parquet names it.
+        found: String,
     },
     /// A Toloka file must have exactly one output field to aggregate.
     #[error("exactly one OUTPUT column can be aggregated; this file has {}: {}", .columns.len(), .columns.join(", "))]
