@@ -129,9 +129,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         gold.is_empty() || args.method == Method::DawidSkene,
         "--gold is used by Dawid-Skene only: leave it out, or use --method dawid-skene"
     );
-    let (answers, report) = read_answers(&args.answers, args.skip_invalid)?;
+    let (answers, report) = read_answers(&args.answers, args.skip_invalid, &gold)?;
     tell_skipped(&report);
-    let aggregated = aggregate(args, answers, gold)?;
+    let aggregated = aggregate(args, &answers, gold)?;
     if aggregated.stop_reason() == StopReason::IterationLimit && args.iterations > 0 {
         eprintln!(
             "note: not converged after {}; --iterations allows more",
@@ -145,11 +145,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn aggregate(args: &Args, answers: Answers, gold: Gold) -> anyhow::Result<Aggregated> {
+fn aggregate(args: &Args, answers: &Answers, gold: Gold) -> anyhow::Result<Aggregated> {
     if args.method == Method::MajorityVote {
-        return Ok(majority_vote(&answers));
+        return Ok(majority_vote(answers));
     }
-    let answers = with_labels_of(answers, &gold)?;
     let settings = DawidSkene {
         iterations: args.iterations,
         tolerance: args.tolerance,
@@ -160,30 +159,15 @@ fn aggregate(args: &Args, answers: Answers, gold: Gold) -> anyhow::Result<Aggreg
         gold,
         ..DawidSkene::default()
     };
-    Ok(dawid_skene(&answers, &settings)?)
+    Ok(dawid_skene(answers, &settings)?)
 }
 
-/// The same answers, with the known labels among the labels even if nobody gave them.
-fn with_labels_of(answers: Answers, gold: &Gold) -> anyhow::Result<Answers> {
-    let exists = |label: &String| answers.labels().iter().any(|known| **known == **label);
-    if gold.values().all(exists) {
-        return Ok(answers);
-    }
-    let labels = answers.labels().iter().map(|label| &**label);
-    let mut builder = AnswersBuilder::with_labels(labels.chain(gold.values().map(String::as_str)))?;
-    for (task, name) in answers.tasks().iter().enumerate() {
-        for (worker, label) in answers.of_task(task) {
-            if let (Some(worker), Some(label)) =
-                (answers.workers().get(worker), answers.labels().get(label))
-            {
-                builder.push(name, worker, label)?;
-            }
-        }
-    }
-    Ok(builder.finish()?)
-}
-
-fn read_answers(path: &Path, skip_invalid: bool) -> anyhow::Result<(Answers, ReadReport)> {
+/// Reads the answers. The known labels are among the labels even if nobody gave them.
+fn read_answers(
+    path: &Path,
+    skip_invalid: bool,
+    gold: &Gold,
+) -> anyhow::Result<(Answers, ReadReport)> {
     let shown = if path == Path::new("-") {
         "stdin".to_owned()
     } else {
@@ -204,6 +188,9 @@ fn read_answers(path: &Path, skip_invalid: bool) -> anyhow::Result<(Answers, Rea
         };
         format!("{shown} is no answers file{hint}")
     })?;
+    for label in gold.values() {
+        builder.add_label(label)?;
+    }
     let answers = builder
         .finish()
         .with_context(|| format!("{shown} has nothing to aggregate"))?;
