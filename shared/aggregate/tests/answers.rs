@@ -1,9 +1,5 @@
 //! What holds for answers however they were collected.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "in a test, a panic is a failure"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
 use proptest::prelude::*;
 use quorate_aggregate::{Answers, AnswersBuilder, AnswersError, Format, Ids, InvalidRows};
@@ -129,7 +125,7 @@ proptest! {
                 prop_assert!(strictly.is_err());
                 continue;
             };
-            prop_assert_eq!(report.answers as usize, builder.len());
+            prop_assert_eq!(report.answers, builder.len() as u64);
             prop_assert_eq!(strictly.is_ok(), report.skipped == 0);
             if builder.is_empty() {
                 continue;

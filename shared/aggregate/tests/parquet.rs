@@ -1,10 +1,5 @@
 //! Answers from Parquet files.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "in a test, a panic is a failure"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};

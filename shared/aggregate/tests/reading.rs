@@ -1,5 +1,4 @@
 //! Answers from text.
-#![expect(clippy::indexing_slicing, reason = "in a test, a panic is a failure")]
 
 use quorate_aggregate::{
     Answers, AnswersBuilder, AnswersError, BadRow, Format, HeaderError, InvalidRows, Place,

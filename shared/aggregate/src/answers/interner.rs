@@ -55,6 +55,26 @@ impl Interner {
         }
     }
 
+    /// The numbers of many ids, `None` for those to be looked up by themselves: new ones, and the very few whose hash
+    /// another has, too.
+    ///
+    /// A lookup waits for memory at the table, then at the id. Here the waits of all are at the same time.
+    pub(super) fn look_up_all<'a>(
+        &self,
+        ids: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Vec<Option<u32>> {
+        let with_same_hash = |id| {
+            let hash = self.hash(id);
+            let slot = self.table.find(spread(hash), |slot| slot.hash == hash);
+            slot.map(|slot| slot.number)
+        };
+        let mut numbers: Vec<Option<u32>> = ids.clone().map(with_same_hash).collect();
+        for (number, id) in numbers.iter_mut().zip(ids) {
+            *number = number.filter(|&number| self.ids.bytes(number) == id);
+        }
+        numbers
+    }
+
     /// The number of what was just looked up; a new id gets one.
     pub(super) fn number(
         &mut self,
@@ -105,4 +125,37 @@ pub(super) fn ranks(numbers: impl Iterator<Item = u32>, len: usize) -> Vec<u32> 
         }
     }
     ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Interner;
+
+    /// So many that some of the others have the hash of one that is known, whatever the key of the hash is.
+    #[test]
+    fn ids_are_told_apart_even_if_their_hashes_are_equal() {
+        let ids: Vec<String> = (0..500_000).map(|id| id.to_string()).collect();
+        let (known, others) = ids.split_at(100_000);
+        let mut interner = Interner::default();
+        let mut number = |id: &String| {
+            let found = interner.look_up(id.as_bytes(), "task").unwrap();
+            interner.number(found, "task").unwrap()
+        };
+        assert!(
+            (0..)
+                .zip(known)
+                .all(|(expected, id)| number(id) == expected)
+        );
+        assert!(
+            (0..)
+                .zip(known)
+                .all(|(expected, id)| number(id) == expected)
+        );
+        let look_up = |ids: &[String]| interner.look_up_all(ids.iter().map(String::as_bytes));
+        let right = |(expected, number): (u32, Option<u32>)| number.is_none_or(|n| n == expected);
+        assert!((0..).zip(look_up(known)).all(right));
+        assert!(look_up(others).iter().all(Option::is_none));
+        let found = look_up(known).iter().flatten().count();
+        assert!(found > 99_900, "{found}");
+    }
 }

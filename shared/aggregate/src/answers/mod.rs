@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use builder::AnswersBuilder;
+pub(crate) use builder::RawAnswer;
 pub use ids::{Ids, IdsIter};
 
 /// What is wrong with an answer, or with all of them together.

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
-use super::{InvalidRows, Place, ReadError, ReadReport, RowProblem};
+use super::{BadRow, InvalidRows, Place, ReadError, ReadReport, RowProblem};
 use crate::answers::AnswersBuilder;
 
 impl AnswersBuilder {
@@ -32,9 +32,12 @@ impl AnswersBuilder {
                 continue;
             }
             let outcome = row_of(row)
-                .and_then(|row| Ok(self.push(&row.task.0, &row.worker.0, &row.label.0)?))
-                .map(|()| true);
-            report.count(|| Place::Line(line), outcome, invalid)?;
+                .and_then(|row| Ok(self.push(&row.task.0, &row.worker.0, &row.label.0)?));
+            let place = Place::Line(line);
+            match outcome {
+                Ok(()) => report.answers += 1,
+                Err(problem) => report.skip(BadRow { place, problem }, invalid)?,
+            }
         }
         Ok(report)
     }

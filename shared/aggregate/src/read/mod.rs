@@ -8,7 +8,7 @@ mod table;
 use std::fmt;
 use std::io::Read;
 
-use crate::answers::{Answers, AnswersBuilder, AnswersError};
+use crate::answers::{Answers, AnswersBuilder, AnswersError, RawAnswer};
 
 /// How answers are written down.
 ///
@@ -67,28 +67,8 @@ impl ReadReport {
     /// How many invalid rows are reported one by one, so that a hostile file cannot fill the memory.
     pub const SHOWN: usize = 100;
 
-    /// Counts a row; `outcome` says whether it became an answer, or else was a control task.
-    fn count(
-        &mut self,
-        place: impl FnOnce() -> Place,
-        outcome: Result<bool, RowProblem>,
-        invalid: InvalidRows,
-    ) -> Result<(), BadRow> {
-        let problem = match outcome {
-            Ok(answer) => {
-                *(if answer {
-                    &mut self.answers
-                } else {
-                    &mut self.golden
-                }) += 1;
-                return Ok(());
-            }
-            Err(problem) => problem,
-        };
-        let row = BadRow {
-            place: place(),
-            problem,
-        };
+    /// Counts a row that is invalid.
+    fn skip(&mut self, row: BadRow, invalid: InvalidRows) -> Result<(), BadRow> {
         if invalid == InvalidRows::Reject {
             return Err(row);
         }
@@ -98,6 +78,16 @@ impl ReadReport {
         }
         Ok(())
     }
+}
+
+/// A row as it was read.
+type Row<'a> = Result<Content<'a>, RowProblem>;
+
+/// What is in a row.
+enum Content<'a> {
+    Answer(RawAnswer<'a>),
+    /// A control task.
+    Golden,
 }
 
 /// A row that is no answer.
@@ -238,5 +228,41 @@ impl AnswersBuilder {
             Format::Tsv => self.read_table(reader, b'\t', invalid),
             Format::JsonLines => self.read_json_lines(reader, invalid),
         }
+    }
+
+    /// Adds rows and counts them; `place` tells where each of them is.
+    fn add_rows(
+        &mut self,
+        rows: Vec<Row<'_>>,
+        place: impl Fn(usize) -> Place,
+        invalid: InvalidRows,
+        report: &mut ReadReport,
+    ) -> Result<(), BadRow> {
+        let answers = rows.iter().filter_map(|row| match row {
+            Ok(Content::Answer(answer)) => Some(answer),
+            _ => None,
+        });
+        let mut known = self.look_up_all(answers).into_iter();
+        for (index, row) in rows.iter().enumerate() {
+            let problem = match row {
+                Ok(Content::Golden) => {
+                    report.golden += 1;
+                    continue;
+                }
+                Ok(Content::Answer(answer)) => {
+                    match self.push_raw(answer, known.next().unwrap_or_default()) {
+                        Ok(()) => {
+                            report.answers += 1;
+                            continue;
+                        }
+                        Err(error) => error.into(),
+                    }
+                }
+                Err(problem) => problem.clone(),
+            };
+            let place = place(index);
+            report.skip(BadRow { place, problem }, invalid)?;
+        }
+        Ok(())
     }
 }

@@ -10,11 +10,11 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::{HeaderError, InvalidRows, Place, ReadError, ReadReport, RowProblem};
-use crate::answers::AnswersBuilder;
+use super::{Content, HeaderError, InvalidRows, Place, ReadError, ReadReport, Row, RowProblem};
+use crate::answers::{AnswersBuilder, RawAnswer};
 
 /// How many rows are decoded at a time.
-const BATCH: usize = 8192;
+const BATCH: usize = 1024;
 
 impl From<ParquetError> for ReadError {
     fn from(error: ParquetError) -> Self {
@@ -39,7 +39,7 @@ impl AnswersBuilder {
         let worker = find(schema, "worker")?;
         let label = find(schema, "label")?;
         let mut report = ReadReport::default();
-        let mut rows = 1..;
+        let mut before = 0;
         for group in 0..file.num_row_groups() {
             let group = file.get_row_group(group)?;
             let open = |index: usize| {
@@ -57,27 +57,27 @@ impl AnswersBuilder {
                     break;
                 }
                 let cells = task.cells().zip(worker.cells()).zip(label.cells());
-                for (((task, worker), label), row) in cells.zip(&mut rows) {
-                    let outcome = self.push_cells(task, worker, label).map(|()| true);
-                    report.count(|| Place::Row(row), outcome, invalid)?;
-                }
+                let rows = cells.map(|((task, worker), label)| row_of(task, worker, label));
+                let place = |index| Place::Row(before + 1 + index as u64);
+                self.add_rows(rows.collect(), place, invalid, &mut report)?;
+                before += len as u64;
             }
         }
         Ok(report)
     }
+}
 
-    fn push_cells(
-        &mut self,
-        task: Option<&[u8]>,
-        worker: Option<&[u8]>,
-        label: Option<&[u8]>,
-    ) -> Result<(), RowProblem> {
-        let null = |column| RowProblem::Null { column };
-        let task = task.ok_or(null("task"))?;
-        let worker = worker.ok_or(null("worker"))?;
-        let label = label.ok_or(null("label"))?;
-        Ok(self.push_bytes(task, worker, label)?)
-    }
+fn row_of<'a>(
+    task: Option<&'a [u8]>,
+    worker: Option<&'a [u8]>,
+    label: Option<&'a [u8]>,
+) -> Row<'a> {
+    let null = |column| RowProblem::Null { column };
+    Ok(Content::Answer(RawAnswer {
+        task: task.ok_or(null("task"))?.into(),
+        worker: worker.ok_or(null("worker"))?,
+        label: label.ok_or(null("label"))?,
+    }))
 }
 
 /// The index of a column that must exist, with a type that can be read.

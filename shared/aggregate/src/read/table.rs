@@ -1,15 +1,19 @@
 //! Tables: comma- or tab-separated, of our own columns or Toloka's.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 
 use csv::{ByteRecord, Position, StringRecord, Terminator};
 
-use super::{HeaderError, InvalidRows, Place, ReadError, ReadReport, RowProblem};
-use crate::answers::AnswersBuilder;
+use super::{Content, HeaderError, InvalidRows, Place, ReadError, ReadReport, Row, RowProblem};
+use crate::answers::{AnswersBuilder, RawAnswer};
 
 /// How much is read at a time.
 const BUFFER: usize = 1 << 18;
+
+/// How many records are looked up together.
+const BATCH: usize = 64;
 
 impl From<csv::Error> for ReadError {
     fn from(error: csv::Error) -> Self {
@@ -34,25 +38,44 @@ impl AnswersBuilder {
             .from_reader(reader.chain(b"\n".as_slice()));
         let columns = Columns::find(table.headers()?)?;
         let mut report = ReadReport::default();
-        let mut record = ByteRecord::new();
-        let mut task = Vec::new();
-        while table.read_byte_record(&mut record)? {
-            if record.as_slice() == b"\r" {
-                continue;
+        let mut records = vec![(ByteRecord::new(), Position::new()); BATCH];
+        loop {
+            let (len, end) = fill(&mut table, &mut records);
+            let records = records.get(..len).unwrap_or_default();
+            let rows = records.iter().map(|(record, _)| columns.row(record));
+            let place = |index| {
+                let record = records.get(index);
+                Place::Line(record.map_or(0, |(record, behind)| first_line(record, behind)))
+            };
+            self.add_rows(rows.collect(), place, invalid, &mut report)?;
+            end?;
+            if len < BATCH {
+                return Ok(report);
             }
-            let outcome = columns.row(&record, &mut task).and_then(|row| match row {
-                Row::Golden => Ok(false),
-                Row::Answer {
-                    task,
-                    worker,
-                    label,
-                } => Ok(self.push_bytes(task, worker, label).map(|()| true)?),
-            });
-            let line = || Place::Line(first_line(&record, table.position()));
-            report.count(line, outcome, invalid)?;
         }
-        Ok(report)
     }
+}
+
+/// Reads the next records, each with the position behind it, and gives their number; less than there is space for at
+/// the end, or at an error.
+fn fill(
+    table: &mut csv::Reader<impl Read>,
+    records: &mut [(ByteRecord, Position)],
+) -> (usize, Result<(), csv::Error>) {
+    let mut len = 0;
+    while let Some((record, behind)) = records.get_mut(len) {
+        match table.read_byte_record(record) {
+            // An empty line.
+            Ok(true) if record.as_slice() == b"\r" => {}
+            Ok(true) => {
+                behind.clone_from(table.position());
+                len += 1;
+            }
+            Ok(false) => return (len, Ok(())),
+            Err(error) => return (len, Err(error)),
+        }
+    }
+    (len, Ok(()))
 }
 
 /// The line that a record starts on, given the position behind it. The record's own position does not do: it lies
@@ -78,16 +101,6 @@ struct Columns {
     /// A row with text in one of these is a control task.
     golden: Vec<usize>,
     width: usize,
-}
-
-/// A table's row.
-enum Row<'a> {
-    Golden,
-    Answer {
-        task: &'a [u8],
-        worker: &'a [u8],
-        label: &'a [u8],
-    },
 }
 
 impl Columns {
@@ -136,12 +149,7 @@ impl Columns {
         })
     }
 
-    /// Reads a row; a task of several columns goes into `memory`.
-    fn row<'a>(
-        &self,
-        record: &'a ByteRecord,
-        memory: &'a mut Vec<u8>,
-    ) -> Result<Row<'a>, RowProblem> {
+    fn row<'a>(&self, record: &'a ByteRecord) -> Row<'a> {
         if record.len() != self.width {
             return Err(RowProblem::Cells {
                 found: record.len(),
@@ -157,40 +165,36 @@ impl Columns {
             }
         };
         if self.golden.iter().any(|&index| !cell(index).is_empty()) {
-            return Ok(Row::Golden);
+            return Ok(Content::Golden);
         }
-        let task = if let &[(_, index)] = self.task.as_slice() {
-            cell(index)
-        } else {
-            memory.clear();
-            self.join_task(cell, memory)?;
-            memory
+        let task = match self.task.as_slice() {
+            &[(_, index)] => Cow::Borrowed(cell(index)),
+            columns => Cow::Owned(joined(columns, cell)?),
         };
-        Ok(Row::Answer {
+        Ok(Content::Answer(RawAnswer {
             task,
             worker: cell(self.worker),
             label: cell(self.label),
-        })
+        }))
     }
+}
 
-    /// Writes the cells of a task's columns as a JSON object; nothing if all are empty.
-    fn join_task<'a>(
-        &self,
-        cell: impl Fn(usize) -> &'a [u8],
-        task: &mut Vec<u8>,
-    ) -> Result<(), RowProblem> {
-        let mut fields = BTreeMap::new();
-        for (name, index) in &self.task {
-            let text = std::str::from_utf8(cell(*index)).map_err(|_| RowProblem::NotUtf8)?;
-            if !text.is_empty() {
-                fields.insert(name.as_str(), text);
-            }
+/// The cells of a task's columns as a JSON object; nothing if all are empty.
+fn joined<'a>(
+    columns: &[(String, usize)],
+    cell: impl Fn(usize) -> &'a [u8],
+) -> Result<Vec<u8>, RowProblem> {
+    let mut fields = BTreeMap::new();
+    for (name, index) in columns {
+        let text = std::str::from_utf8(cell(*index)).map_err(|_| RowProblem::NotUtf8)?;
+        if !text.is_empty() {
+            fields.insert(name.as_str(), text);
         }
-        if fields.is_empty() {
-            return Ok(());
-        }
-        serde_json::to_writer(task, &fields).map_err(|error| RowProblem::Json(error.to_string()))
     }
+    if fields.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::to_vec(&fields).map_err(|error| RowProblem::Json(error.to_string()))
 }
 
 /// The index of a column that must exist once.
