@@ -3,7 +3,8 @@
 //! An answer is stored as one `u32`: the index of its *pair*, an observed (worker, label) combination. Pairs are
 //! sorted by worker, then label, so a worker's pairs are neighbours and a method needs tables only for what was
 //! observed, not for every worker × label × label. Resident size: 8 bytes an answer, 4 a task, 8 a pair, and 8 an id
-//! with its text; while building, 8 bytes an answer and a table of hashes more.
+//! with its text; while building, 8 bytes an answer and a table of hashes more. 10⁸ answers to 2·10⁷ tasks take 1.3 GB
+//! in the end, and at most 2.3 GB on the way there from a file.
 
 mod builder;
 mod ids;

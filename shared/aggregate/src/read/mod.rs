@@ -1,4 +1,5 @@
-//! Answers from text: tables and JSON lines, row by row, never the whole text at once.
+//! Answers from text: tables and JSON lines, some rows at a time, never the whole text at once. With the feature
+//! `parquet`, also from Parquet files.
 
 mod json_lines;
 #[cfg(feature = "parquet")]
