@@ -29,6 +29,7 @@ mod error;
 mod gold;
 mod methods;
 mod mode;
+mod progress;
 mod read;
 
 pub use aggregated::{Aggregated, Separator, StopReason};
@@ -38,4 +39,5 @@ pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
 pub use methods::dawid_skene::{DawidSkene, Prior, dawid_skene};
 pub use methods::majority_vote::majority_vote;
 pub use mode::Mode;
+pub use progress::{Iteration, Progress};
 pub use read::{BadRow, Format, HeaderError, InvalidRows, ReadError, ReadReport, RowProblem};

@@ -8,7 +8,7 @@ use crate::answers::{Answers, Names, Pair, count_as_f64};
 use crate::gold::known_labels;
 use crate::methods::em::{Expectation, Parameters, Role};
 use crate::methods::majority_vote::vote_shares;
-use crate::{Gold, MethodError, Mode};
+use crate::{Gold, Iteration, MethodError, Mode, Progress};
 
 /// What is believed about workers before their answers are seen.
 ///
@@ -71,6 +71,8 @@ pub struct DawidSkene {
     pub gold: Gold,
     /// What is believed about workers beforehand; not used in [`Mode::CrowdKit`].
     pub prior: Prior,
+    /// Who is told of every iteration.
+    pub progress: Progress,
 }
 
 impl Default for DawidSkene {
@@ -81,6 +83,7 @@ impl Default for DawidSkene {
             mode: Mode::Default,
             gold: Gold::new(),
             prior: Prior::default(),
+            progress: Progress::default(),
         }
     }
 }
@@ -89,10 +92,7 @@ impl Default for DawidSkene {
 ///
 /// # Errors
 /// [`MethodError`] for a setting out of range or a known label that does not exist.
-pub fn dawid_skene(
-    answers: &Answers,
-    settings: &DawidSkene,
-) -> Result<Aggregated, MethodError> {
+pub fn dawid_skene(answers: &Answers, settings: &DawidSkene) -> Result<Aggregated, MethodError> {
     check(settings)?;
     let known = known_labels(answers, &settings.gold)?;
     Ok(match settings.mode {
@@ -138,17 +138,19 @@ struct Climb<'a> {
     roles: Vec<Role>,
     limit: usize,
     tolerance: f64,
+    progress: &'a Progress,
     expectation: Expectation,
     parameters: Parameters,
 }
 
 impl<'a> Climb<'a> {
-    fn start(answers: &'a Answers, settings: &DawidSkene, roles: Vec<Role>) -> Self {
+    fn start(answers: &'a Answers, settings: &'a DawidSkene, roles: Vec<Role>) -> Self {
         let classes = answers.labels().len();
         Self {
             answers,
             limit: settings.iterations,
             tolerance: settings.tolerance,
+            progress: &settings.progress,
             expectation: Expectation::start(answers, &roles, vote_shares(answers)),
             parameters: Parameters {
                 priors: vec![0.0; classes],
@@ -169,11 +171,16 @@ impl<'a> Climb<'a> {
         let mut last = f64::NEG_INFINITY;
         // What is expected at the start follows from votes, not from parameters: its objective has no meaning.
         maximise(&self.expectation, &mut self.parameters);
-        for _ in 0..self.limit {
+        for number in 1..=self.limit {
             self.expectation
                 .update(self.answers, &self.roles, &self.parameters);
             let value = maximise(&self.expectation, &mut self.parameters) / answers;
             history.push(value);
+            self.progress.tell(Iteration {
+                number,
+                limit: self.limit,
+                objective: value,
+            });
             if value - last < self.tolerance {
                 return (history, StopReason::Converged);
             }
