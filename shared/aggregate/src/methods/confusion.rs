@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use crate::answers::{Answers, Names, Pair};
 use crate::methods::em::{
-    ANSWERS_PER_BLOCK, CHUNK, Role, add, each, log_product, one_hot, power_of_two, sum,
+    ANSWERS_PER_BLOCK, CHUNK, LANES, Role, add, each, log_product, one_hot, power_of_two, sum,
     take_exponent, tasks_per_block,
 };
 
@@ -237,12 +237,7 @@ impl Sums {
                         _ => &[],
                     };
                     zeros.fill(0.0);
-                    for &task in own {
-                        let start = task as usize * classes;
-                        if let Some(posterior) = probabilities.get(start..start + classes) {
-                            add(zeros, posterior);
-                        }
-                    }
+                    fold_rows(zeros, probabilities, own, |sum, value| *sum += value);
                     row.copy_from_slice(zeros);
                 }
             }
@@ -333,12 +328,40 @@ fn multiply_all(row: &mut [f64], errors: &[f64], own: &[u32], exponents: &mut [i
 }
 
 fn multiply(row: &mut [f64], errors: &[f64], own: &[u32]) {
-    for &pair in own {
-        let start = pair as usize * row.len();
-        if let Some(errors) = errors.get(start..start + row.len()) {
-            for (value, error) in row.iter_mut().zip(errors) {
-                *value *= error;
+    fold_rows(row, errors, own, |value, error| *value *= error);
+}
+
+/// Combines `row` with each of the given rows of a table, in their order.
+fn fold_rows(row: &mut [f64], table: &[f64], indices: &[u32], combine: impl Fn(&mut f64, f64)) {
+    let classes = row.len();
+    let source = |index: u32| {
+        let start = index as usize * classes;
+        table.get(start..start + classes).unwrap_or_default()
+    };
+    let combine_all = |row: &mut [f64], source: &[f64]| {
+        for (value, other) in row.iter_mut().zip(source) {
+            combine(value, *other);
+        }
+    };
+    if classes <= LANES {
+        indices.iter().for_each(|&index| combine_all(row, source(index)));
+        return;
+    }
+    // Long rows come from memory: several at once, a few columns at a time, wait for each other less.
+    for indices in indices.chunks(CHUNK) {
+        let mut sources: [(&[[f64; LANES]], &[f64]); CHUNK] = Default::default();
+        for (place, &index) in sources.iter_mut().zip(indices) {
+            *place = source(index).as_chunks();
+        }
+        let sources = sources.get(..indices.len()).unwrap_or_default();
+        let (columns, rest) = row.as_chunks_mut::<LANES>();
+        for (column, values) in columns.iter_mut().enumerate() {
+            for source in sources.iter().filter_map(|(source, _)| source.get(column)) {
+                combine_all(values, source);
             }
+        }
+        for (_, source) in sources {
+            combine_all(rest, source);
         }
     }
 }

@@ -177,9 +177,11 @@ pub(crate) fn add(sums: &mut [f64], row: &[f64]) {
     }
 }
 
+/// So many columns are worked on at once.
+pub(crate) const LANES: usize = 8;
+
 /// The sum of a row, by lanes: a running sum would wait for each addition.
 pub(crate) fn sum(row: &[f64]) -> f64 {
-    const LANES: usize = 8;
     let (chunks, rest) = row.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
     for chunk in chunks {
