@@ -145,7 +145,9 @@ impl<'a> Confusions<'a> {
         judge: impl Fn(&[u32], Role, &mut [f64], &mut [i32]) -> f64 + Send + Sync,
     ) -> f64 {
         let classes = self.class_counts.len();
-        let rows = self.probabilities.chunks_mut(self.tasks_per_block * classes);
+        let rows = self
+            .probabilities
+            .chunks_mut(self.tasks_per_block * classes);
         let roles = self.roles.chunks(self.tasks_per_block);
         let mut tables = match &mut self.sums {
             Sums::OfBlocks(tables) => tables.as_mut_slice(),
@@ -163,7 +165,9 @@ impl<'a> Confusions<'a> {
             })
             .collect();
         let answers = self.answers;
-        let outcomes = each(jobs, |block| pass_block(answers, block, zeros.clone(), &judge));
+        let outcomes = each(jobs, |block| {
+            pass_block(answers, block, zeros.clone(), &judge)
+        });
         self.class_counts.fill(0.0);
         let mut gain = 0.0;
         for (of_block, mut class_counts) in outcomes {
@@ -296,7 +300,10 @@ fn judge(
         one_hot(row, label);
         let label = label as usize;
         let error = |&pair: &u32| errors.get(pair as usize * row.len() + label);
-        let factors = priors.get(label).into_iter().chain(own.iter().filter_map(error));
+        let factors = priors
+            .get(label)
+            .into_iter()
+            .chain(own.iter().filter_map(error));
         return log_product(factors.copied());
     }
     row.copy_from_slice(priors);
@@ -344,7 +351,9 @@ fn fold_rows(row: &mut [f64], table: &[f64], indices: &[u32], combine: impl Fn(&
         }
     };
     if classes <= LANES {
-        indices.iter().for_each(|&index| combine_all(row, source(index)));
+        indices
+            .iter()
+            .for_each(|&index| combine_all(row, source(index)));
         return;
     }
     // Long rows come from memory: several at once, a few columns at a time, wait for each other less.

@@ -104,21 +104,6 @@ pub(crate) fn check_tolerance(tolerance: f64) -> Result<(), MethodError> {
     Ok(())
 }
 
-/// Tasks that are imagined, evenly of every class, so that a frequent class does not swallow a rare one early.
-const IMAGINED_TASKS: f64 = 12.0;
-
-/// Sets the class priors, and gives the logarithm of the density of what is believed about them.
-pub(crate) fn maximise_priors(class_counts: &[f64], priors: &mut [f64]) -> f64 {
-    let imagined = IMAGINED_TASKS / count_as_f64(priors.len());
-    let total = IMAGINED_TASKS + class_counts.iter().sum::<f64>();
-    let mut log_prior = 0.0;
-    for (prior, count) in priors.iter_mut().zip(class_counts) {
-        *prior = (count + imagined) / total;
-        log_prior += imagined * prior.ln();
-    }
-    log_prior
-}
-
 /// crowd-kit's smallest probability.
 pub(crate) const CROWD_KIT_EPSILON: f64 = 1e-10;
 

@@ -12,8 +12,8 @@ use crate::answers::{Answers, Pair, count_as_f64};
 use crate::gold::known_labels;
 use crate::methods::em::{
     ANSWERS_PER_BLOCK, CHUNK, CROWD_KIT_EPSILON, Course, Limits, Role, add, check_tolerance,
-    checked_roles, climb, crowd_kit_entropy, crowd_kit_priors, each, log_product, maximise_priors,
-    plain_roles, power_of_two, take_exponent, tasks_per_block,
+    checked_roles, climb, crowd_kit_entropy, crowd_kit_priors, each, log_product, plain_roles,
+    power_of_two, take_exponent, tasks_per_block,
 };
 use crate::{Gold, MethodError, Mode, Progress};
 
@@ -44,7 +44,7 @@ impl Default for OneCoinDawidSkene {
             tolerance: 1e-5,
             mode: Mode::Default,
             gold: Gold::new(),
-            right: 4.0,
+            right: 12.0,
             wrong: 2.0,
             progress: Progress::default(),
         }
@@ -54,9 +54,13 @@ impl Default for OneCoinDawidSkene {
 /// Finds labels together with one accuracy for each worker, by expectation-maximisation (the one-coin model of Zhang,
 /// Chen, Zhou and Jordan, *Spectral Methods Meet EM*, 2014; crowd-kit's `OneCoinDawidSkene`).
 ///
-/// [`Mode::Default`] believes in `right` and `wrong` imagined answers of every worker and in twelve imagined tasks,
-/// evenly of all classes; an answer that nobody checked, because it is the task's only one, teaches nothing. Its
-/// objective is the logarithm of the answers' likelihood and of the density of these beliefs.
+/// [`Mode::Default`] believes in `right` and `wrong` imagined answers of every worker, and takes all classes for equally
+/// frequent: a model this simple would learn from its own errors that one class is everything, as crowd-kit's does when
+/// answers are few. An answer that nobody checked, because it is the task's only one, teaches nothing. The objective is
+/// the logarithm of the answers' likelihood and of the density of what is believed.
+///
+/// On real crowds: bluebirds 0.759 (majority 0.759, crowd-kit 0.583), labelme 0.771 (0.769, 0.767), s_adult 0.763 (0.763,
+/// 0.709), weather 0.853 (0.847, 0.860).
 ///
 /// [`Mode::CrowdKit`] gives crowd-kit's numbers: nothing is imagined, accuracies are kept 10⁻¹⁰ away from 0 and 1, and
 /// the objective counts a task's class prior once for every answer, so that it can fall and end the run early.
@@ -275,7 +279,9 @@ impl<'a> OneCoin<'a> {
 
     /// Sets the parameters to the best, and gives the logarithm of the density of what is believed about them.
     fn maximise(&mut self, [right, wrong]: [f64; 2]) -> f64 {
-        let mut log_prior = maximise_priors(&self.class_counts, &mut self.coins.priors);
+        let mut log_prior = 0.0;
+        let classes = count_as_f64(self.class_counts.len());
+        self.coins.priors.fill(1.0 / classes);
         let other_classes = self.other_classes();
         let of_workers = self.accuracies.iter_mut().zip(&self.hits).zip(&self.trials);
         (self.coins.wrong, self.coins.odds) = of_workers
@@ -325,10 +331,7 @@ impl<'a> OneCoin<'a> {
         let names = self.answers.names();
         let classes = names.labels.len();
         let mut probabilities = vec![0.0; names.tasks.len() * classes];
-        let size = tasks_per_block(
-            self.answers,
-            self.answers.len().div_ceil(ANSWERS_PER_BLOCK),
-        );
+        let size = tasks_per_block(self.answers, self.answers.len().div_ceil(ANSWERS_PER_BLOCK));
         let rows = probabilities.chunks_mut(size * classes);
         let jobs = (0..)
             .step_by(size)
@@ -476,7 +479,9 @@ impl<'a> Task<'a> {
     }
 
     fn odds(&self, pair: &Pair) -> f64 {
-        let odds = self.coins.and_then(|coins| coins.odds.get(pair.worker as usize));
+        let odds = self
+            .coins
+            .and_then(|coins| coins.odds.get(pair.worker as usize));
         odds.copied().unwrap_or(1.0)
     }
 
@@ -550,7 +555,11 @@ impl<'a> Task<'a> {
         let likelihood = |&label: &u32| self.likelihoods.get(label as usize);
         // The labels that were not given have exponent zero.
         let exponents = self.given.iter().filter_map(likelihood);
-        let largest = exponents.map(|one| one.exponent).max().unwrap_or_default().max(0);
+        let largest = exponents
+            .map(|one| one.exponent)
+            .max()
+            .unwrap_or_default()
+            .max(0);
         let others = power_of_two(-largest);
         let mut total = self.others() * others;
         for &label in &self.given {
