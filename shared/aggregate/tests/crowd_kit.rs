@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
 use quorate_aggregate::{
-    Aggregated, Answers, DawidSkene, Format, Gold, Mode, OneCoinDawidSkene, StopReason,
-    dawid_skene, majority_vote, one_coin_dawid_skene,
+    Aggregated, Answers, DawidSkene, ErrorRows, Format, Gold, InitialErrors, Mode,
+    OneCoinDawidSkene, StopReason, dawid_skene, majority_vote, one_coin_dawid_skene,
 };
 
 const SETS: [&str; 4] = ["bluebirds", "labelme", "s_adult", "weather_amt"];
@@ -180,6 +180,50 @@ fn confusion_matrices_are_crowd_kits() {
                     "{set}, {worker}"
                 );
             }
+        }
+    }
+}
+
+/// Three iterations from made-up confusion matrices; of the tasks every tenth is kept.
+#[test]
+fn dawid_skene_from_initial_errors_is_crowd_kits() {
+    let answers = answers("labelme");
+    let row = |worker: usize, answered: usize| -> Vec<f64> {
+        let cell = |truth: usize| {
+            let spread = 1 + (7 * worker + 3 * answered + 5 * truth) % 11;
+            f64::from(u8::try_from(spread).unwrap()) + f64::from(u8::from(answered == truth)) * 10.0
+        };
+        (0..8).map(cell).collect()
+    };
+    let rows = |wanted: &dyn Fn(usize, usize) -> bool| -> ErrorRows {
+        let mut rows = ErrorRows::new();
+        for (worker, name) in answers.workers().iter().enumerate() {
+            for (answered, label) in answers.labels().iter().enumerate() {
+                if wanted(worker, answered) {
+                    rows.insert((name.to_string(), label.to_string()), row(worker, answered));
+                }
+            }
+        }
+        rows
+    };
+    let assign = InitialErrors::Assign(rows(&|_, _| true));
+    let add = InitialErrors::Add(rows(&|worker, answered| worker % 3 == 0 && answered != 2));
+    for (method, initial_errors) in [
+        ("DawidSkene3+assign", assign),
+        ("DawidSkene3+addition", add),
+    ] {
+        let settings = DawidSkene {
+            iterations: 3,
+            tolerance: -1e9,
+            mode: Mode::CrowdKit,
+            initial_errors,
+            ..DawidSkene::default()
+        };
+        let found = dawid_skene(&answers, &settings).unwrap();
+        assert_same(method, &found, &expected("labelme", method));
+        let side = side("labelme", method);
+        for (found, expected) in found.log_likelihood().iter().zip(&side.loss_history_) {
+            assert!((found - expected).abs() <= TOLERANCE, "{method}");
         }
     }
 }
