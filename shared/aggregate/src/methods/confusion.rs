@@ -80,6 +80,19 @@ pub(crate) struct Confusions<'a> {
     pub(crate) class_counts: Vec<f64>,
 }
 
+/// The likelihood of a task's answers and known label: a number times a power of e. Not everybody needs its logarithm.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Likelihood {
+    factor: f64,
+    log_scale: f64,
+}
+
+impl Likelihood {
+    pub(crate) fn ln(self) -> f64 {
+        self.factor.ln() + self.log_scale
+    }
+}
+
 /// A block of tasks in a pass.
 struct Block<'a> {
     first: usize,
@@ -124,15 +137,15 @@ impl<'a> Confusions<'a> {
     }
 
     /// Finds every task's posterior under the parameters. Gives the sum over all tasks but unchecked ones of `gain`,
-    /// which takes the posterior and the logarithm of the likelihood of the task's answers and known label.
-    pub(crate) fn expect(&mut self, gain: impl Fn(&[f64], f64) -> f64 + Send + Sync) -> f64 {
+    /// which takes the posterior and the likelihood.
+    pub(crate) fn expect(&mut self, gain: impl Fn(&[f64], Likelihood) -> f64 + Send + Sync) -> f64 {
         let (errors, priors) = (
             std::mem::take(&mut self.errors),
             std::mem::take(&mut self.priors),
         );
         let gain = with_row!(priors.len(), zeros => self.pass(zeros, |own, role, row, exponents| {
-            let log_likelihood = judge(own, role, row, &priors, &errors, exponents);
-            gain(row, log_likelihood)
+            let likelihood = judge(own, role, row, &priors, &errors, exponents);
+            gain(row, likelihood)
         }));
         (self.errors, self.priors) = (errors, priors);
         gain
@@ -287,7 +300,7 @@ fn pass_block<R: Row>(
     (gain, class_counts)
 }
 
-/// Sets `row` to a task's posterior, and gives the logarithm of the likelihood of its answers and known label.
+/// Sets `row` to a task's posterior, and gives the likelihood.
 fn judge(
     own: &[u32],
     role: Role,
@@ -295,7 +308,7 @@ fn judge(
     priors: &[f64],
     errors: &[f64],
     exponents: &mut [i32],
-) -> f64 {
+) -> Likelihood {
     if let Role::Known(label) = role {
         one_hot(row, label);
         let label = label as usize;
@@ -304,14 +317,17 @@ fn judge(
             .get(label)
             .into_iter()
             .chain(own.iter().filter_map(error));
-        return log_product(factors.copied());
+        return Likelihood {
+            factor: 1.0,
+            log_scale: log_product(factors.copied()),
+        };
     }
     row.copy_from_slice(priors);
     let log_scale = multiply_all(row, errors, own, exponents);
-    let likelihood = sum(row);
-    let scale = 1.0 / likelihood;
+    let factor = sum(row);
+    let scale = 1.0 / factor;
     row.iter_mut().for_each(|value| *value *= scale);
-    likelihood.ln() + log_scale
+    Likelihood { factor, log_scale }
 }
 
 /// Multiplies `row` by the errors of every pair; gives the natural logarithm of the factor taken out.

@@ -179,7 +179,7 @@ fn with_prior(
     };
     let mut log_prior = maximise(&mut model, initial);
     let course = climb(limits(settings), answers.len(), || {
-        let objective = model.expect(|_, log_likelihood| log_likelihood) + log_prior;
+        let objective = model.expect(|_, likelihood| likelihood.ln()) + log_prior;
         log_prior = maximise(&mut model, None);
         objective
     });

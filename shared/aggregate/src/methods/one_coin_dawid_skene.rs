@@ -129,7 +129,7 @@ fn with_beliefs<'a>(
     let mut model = OneCoin::start(answers, roles);
     let mut log_prior = model.maximise(imagined);
     let course = climb(limits, answers.len(), || {
-        let log_likelihood = model.expect(|judged| judged.log_likelihood) + model.log_wrong();
+        let log_likelihood = model.expect(|judged| judged.log_likelihood()) + model.log_wrong();
         let objective = log_likelihood + log_prior;
         log_prior = model.maximise(imagined);
         objective
@@ -420,7 +420,7 @@ impl Sums {
 
 /// One label of a task.
 #[derive(Debug, Clone, Copy, Default)]
-struct Likelihood {
+struct Candidate {
     value: f64,
     exponent: i32,
     given: bool,
@@ -429,11 +429,13 @@ struct Likelihood {
 /// A task at work. One is enough for all: it is emptied, not made anew.
 struct Task<'a> {
     answers: &'a Answers,
-    /// None before the first expectation: votes count.
-    coins: Option<&'a Coins>,
+    /// Before the first expectation, votes count.
+    voting: bool,
+    priors: &'a [f64],
+    odds: &'a [f64],
     all_priors: f64,
     largest_prior: f64,
-    likelihoods: Vec<Likelihood>,
+    candidates: Vec<Candidate>,
     /// The distinct labels that the task got.
     given: Vec<u32>,
 }
@@ -442,142 +444,146 @@ struct Task<'a> {
 struct Judged<'a> {
     task: &'a Task<'a>,
     scale: f64,
-    /// Of the known label, or else of any; without the factor that all labels share.
-    log_likelihood: f64,
+    /// The likelihood of the known label, or else of any, without the factor that all labels share: a number times a
+    /// power of e.
+    likelihood: f64,
+    log_scale: f64,
 }
 
 impl<'a> Task<'a> {
     fn new(answers: &'a Answers, coins: Option<&'a Coins>) -> Self {
-        let priors = coins.map_or(&[][..], |coins| &coins.priors);
+        let (priors, odds) = coins.map_or((&[][..], &[][..]), |coins| (&coins.priors, &coins.odds));
         Self {
             answers,
-            coins,
+            voting: coins.is_none(),
+            priors,
+            odds,
             all_priors: priors.iter().sum(),
             largest_prior: priors.iter().copied().fold(0.0, f64::max),
-            likelihoods: vec![Likelihood::default(); answers.labels().len()],
+            candidates: vec![Candidate::default(); answers.labels().len()],
             given: Vec::new(),
         }
     }
 
     fn forget(&mut self) {
         for label in self.given.drain(..) {
-            if let Some(likelihood) = self.likelihoods.get_mut(label as usize) {
-                likelihood.given = false;
+            if let Some(candidate) = self.candidates.get_mut(label as usize) {
+                candidate.given = false;
             }
         }
     }
 
     fn value(&self, label: u32) -> f64 {
-        let likelihood = self.likelihoods.get(label as usize);
-        likelihood.map_or(0.0, |likelihood| likelihood.value)
+        let candidate = self.candidates.get(label as usize);
+        candidate.map_or(0.0, |candidate| candidate.value)
     }
 
     fn prior(&self, label: u32) -> f64 {
-        let priors = self.coins.map(|coins| coins.priors.as_slice());
-        let prior = priors.and_then(|priors| priors.get(label as usize));
-        prior.copied().unwrap_or_default()
+        self.priors.get(label as usize).copied().unwrap_or_default()
     }
 
     fn odds(&self, pair: &Pair) -> f64 {
-        let odds = self
-            .coins
-            .and_then(|coins| coins.odds.get(pair.worker as usize));
+        let odds = self.odds.get(pair.worker as usize);
         odds.copied().unwrap_or(1.0)
     }
 
     /// The likelihood of a label that the task gets; `first` if it did not have it before.
-    fn give(&mut self, label: u32, first: f64) -> Option<&mut Likelihood> {
-        let likelihood = self.likelihoods.get_mut(label as usize)?;
-        if !likelihood.given {
+    fn give(&mut self, label: u32, first: f64) -> Option<&mut Candidate> {
+        let candidate = self.candidates.get_mut(label as usize)?;
+        if !candidate.given {
             self.given.push(label);
-            *likelihood = Likelihood {
+            *candidate = Candidate {
                 value: first,
                 exponent: 0,
                 given: true,
             };
         }
-        Some(likelihood)
+        Some(candidate)
     }
 
     fn judge(&mut self, own: &[u32], role: Role) -> Judged<'_> {
         let answers = self.answers;
-        match (role, self.coins) {
+        match (role, self.voting) {
             (Role::Known(known), _) => {
                 for pair in pairs(answers, own) {
                     self.give(pair.label, 0.0);
                 }
-                if let Some(likelihood) = self.give(known, 0.0) {
-                    likelihood.value = 1.0;
+                if let Some(candidate) = self.give(known, 0.0) {
+                    candidate.value = 1.0;
                 }
                 let own = pairs(answers, own).filter(|pair| pair.label == known);
                 let odds = own.map(|pair| self.odds(pair));
-                let log_likelihood = log_product(std::iter::once(self.prior(known)).chain(odds));
+                let log_scale = log_product(std::iter::once(self.prior(known)).chain(odds));
                 Judged {
                     task: self,
                     scale: 0.0,
-                    log_likelihood,
+                    likelihood: 1.0,
+                    log_scale,
                 }
             }
-            (_, None) => {
+            (_, true) => {
                 let share = 1.0 / count_as_f64(own.len());
                 for pair in pairs(answers, own) {
-                    if let Some(likelihood) = self.give(pair.label, 0.0) {
-                        likelihood.value += share;
+                    if let Some(candidate) = self.give(pair.label, 0.0) {
+                        candidate.value += share;
                     }
                 }
                 Judged {
                     task: self,
                     scale: 0.0,
-                    log_likelihood: 0.0,
+                    likelihood: 1.0,
+                    log_scale: 0.0,
                 }
             }
-            (_, Some(_)) => self.judge_open(own),
+            (_, false) => self.judge_open(own),
         }
     }
 
     fn judge_open(&mut self, own: &[u32]) -> Judged<'_> {
         let answers = self.answers;
+        let long = own.len() > CHUNK;
         for chunk in own.chunks(CHUNK) {
             for pair in pairs(answers, chunk) {
                 let odds = self.odds(pair);
-                if let Some(likelihood) = self.give(pair.label, self.prior(pair.label)) {
-                    likelihood.value *= odds;
+                if let Some(candidate) = self.give(pair.label, self.prior(pair.label)) {
+                    candidate.value *= odds;
                 }
             }
-            if own.len() > CHUNK {
+            if long {
                 for &label in &self.given {
-                    if let Some(likelihood) = self.likelihoods.get_mut(label as usize) {
-                        likelihood.exponent += take_exponent(&mut likelihood.value);
+                    if let Some(candidate) = self.candidates.get_mut(label as usize) {
+                        candidate.exponent += take_exponent(&mut candidate.value);
                     }
                 }
             }
         }
-        let likelihood = |&label: &u32| self.likelihoods.get(label as usize);
         // The labels that were not given have exponent zero.
-        let exponents = self.given.iter().filter_map(likelihood);
-        let largest = exponents
-            .map(|one| one.exponent)
-            .max()
-            .unwrap_or_default()
-            .max(0);
+        let exponent = |&label: &u32| Some(self.candidates.get(label as usize)?.exponent);
+        let largest = match long {
+            true => self.given.iter().filter_map(exponent).fold(0, i32::max),
+            false => 0,
+        };
         let others = power_of_two(-largest);
         let mut total = self.others() * others;
         for &label in &self.given {
-            if let Some(likelihood) = self.likelihoods.get_mut(label as usize) {
-                likelihood.value *= power_of_two(likelihood.exponent - largest);
-                total += likelihood.value;
+            if let Some(candidate) = self.candidates.get_mut(label as usize) {
+                if long {
+                    candidate.value *= power_of_two(candidate.exponent - largest);
+                }
+                total += candidate.value;
             }
         }
         let scale = 1.0 / total;
         for &label in &self.given {
-            if let Some(likelihood) = self.likelihoods.get_mut(label as usize) {
-                likelihood.value *= scale;
+            if let Some(candidate) = self.candidates.get_mut(label as usize) {
+                candidate.value *= scale;
             }
         }
         Judged {
             task: self,
             scale: others * scale,
-            log_likelihood: total.ln() + f64::from(largest) * LN_2,
+            likelihood: total,
+            log_scale: f64::from(largest) * LN_2,
         }
     }
 
@@ -588,22 +594,24 @@ impl<'a> Task<'a> {
             return self.all_priors - given;
         }
         // A small difference of large numbers is wrong.
-        let priors = self.coins.map_or(&[][..], |coins| &coins.priors);
-        let others = priors.iter().zip(&self.likelihoods);
+        let others = self.priors.iter().zip(&self.candidates);
         others
-            .filter(|(_, likelihood)| !likelihood.given)
+            .filter(|(_, candidate)| !candidate.given)
             .map(|(prior, _)| prior)
             .sum()
     }
 }
 
 impl Judged<'_> {
+    fn log_likelihood(&self) -> f64 {
+        self.likelihood.ln() + self.log_scale
+    }
+
     fn probability(&self, label: usize) -> f64 {
-        match self.task.likelihoods.get(label) {
-            Some(likelihood) if likelihood.given => likelihood.value,
+        match self.task.candidates.get(label) {
+            Some(candidate) if candidate.given => candidate.value,
             _ => {
-                let priors = self.task.coins.map(|coins| coins.priors.as_slice());
-                let prior = priors.and_then(|priors| priors.get(label));
+                let prior = self.task.priors.get(label);
                 self.scale * prior.copied().unwrap_or_default()
             }
         }
@@ -611,13 +619,13 @@ impl Judged<'_> {
 
     fn crowd_kit_entropy(&self) -> f64 {
         if self.scale * self.task.largest_prior > CROWD_KIT_EPSILON {
-            let labels = 0..self.task.likelihoods.len();
+            let labels = 0..self.task.candidates.len();
             return labels
                 .map(|label| crowd_kit_entropy(&[self.probability(label)]))
                 .sum();
         }
         let given = self.task.given.iter().map(|&label| self.task.value(label));
-        let others = count_as_f64(self.task.likelihoods.len() - self.task.given.len());
+        let others = count_as_f64(self.task.candidates.len() - self.task.given.len());
         given.map(|value| crowd_kit_entropy(&[value])).sum::<f64>()
             + others * crowd_kit_entropy(&[0.0])
     }
