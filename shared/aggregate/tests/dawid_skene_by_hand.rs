@@ -2,11 +2,7 @@
 //!
 //! Three tasks and the answers (a, a, b), (b, b, b) and (a, b, a) of workers 1, 2 and 3. Votes put the tasks' probability
 //! of `a` at ⅔, 0 and ⅔, so its share is 4/9.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "in a test, a panic is a failure"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,9 @@
 //! What holds for expectation-maximisation on every crowd, and on any number of threads.
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is a failure"
+)]
 
 use proptest::prelude::*;
 use quorate_aggregate::{

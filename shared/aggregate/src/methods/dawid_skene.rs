@@ -82,7 +82,7 @@ pub enum InitialErrors {
 ///
 /// It gains where workers differ. It cannot gain, and may lose a percent, where nobody spams, answers are few, and
 /// most images are of one class. With one answer an image it is exactly the majority vote. On real crowds:
-/// bluebirds 0.898 (majority 0.759, crowd-kit 0.889), labelme 0.792 (0.769, 0.792), s_adult 0.778 (0.763, 0.766),
+/// bluebirds 0.898 (majority 0.759, crowd-kit 0.889), labelme 0.792 (0.769, 0.792), `s_adult` 0.778 (0.763, 0.766),
 /// weather 0.847 (0.847, 0.840).
 #[derive(Debug, Clone, PartialEq)]
 pub struct DawidSkene {

@@ -59,7 +59,7 @@ impl Default for OneCoinDawidSkene {
 /// answers are few. An answer that nobody checked, because it is the task's only one, teaches nothing. The objective is
 /// the logarithm of the answers' likelihood and of the density of what is believed.
 ///
-/// On real crowds: bluebirds 0.759 (majority 0.759, crowd-kit 0.583), labelme 0.771 (0.769, 0.767), s_adult 0.763 (0.763,
+/// On real crowds: bluebirds 0.759 (majority 0.759, crowd-kit 0.583), labelme 0.771 (0.769, 0.767), `s_adult` 0.763 (0.763,
 /// 0.709), weather 0.853 (0.847, 0.860).
 ///
 /// [`Mode::CrowdKit`] gives crowd-kit's numbers: nothing is imagined, accuracies are kept 10⁻¹⁰ away from 0 and 1, and
