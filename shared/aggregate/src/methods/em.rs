@@ -163,7 +163,7 @@ pub(crate) fn add(sums: &mut [f64], row: &[f64]) {
 }
 
 /// So many columns are worked on at once.
-pub(crate) const LANES: usize = 8;
+pub(crate) const LANES: usize = 16;
 
 /// The sum of a row, by lanes: a running sum would wait for each addition.
 pub(crate) fn sum(row: &[f64]) -> f64 {
