@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::answers::{Ids, Names, count_as_f64};
 use crate::gold::Gold;
+use crate::methods::confusion::rows;
 
 /// Why a method stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +28,30 @@ pub enum Separator {
     Tab,
 }
 
-/// How workers err, as far as it was observed; unobserved cells follow from the prior.
+/// How workers err.
 #[derive(Debug, Clone)]
-pub(crate) struct Confusion {
-    /// Pairs × classes: the probability of the pair's answer given each true class.
-    pub(crate) observed: Vec<f64>,
-    /// Workers × classes × 2: the probability of one unobserved answer that is right, and of one that is wrong.
-    /// Empty if unobserved answers have probability zero.
-    pub(crate) unobserved: Vec<[f64; 2]>,
+pub(crate) enum Confusion {
+    /// A matrix for each worker, as far as it was observed; unobserved cells follow from what was imagined.
+    Matrices {
+        /// Pairs × classes: the probability of the pair's answer given each true class.
+        observed: Vec<f64>,
+        /// Workers × classes: the expected and imagined answers of a worker on tasks of each class.
+        totals: Vec<f64>,
+        /// For every worker and true class: how many answers were imagined with the right label, and how many with one
+        /// certain wrong label. Empty if none were: unobserved answers have probability zero.
+        imagined: Vec<[f64; 2]>,
+    },
+    /// Every worker errs evenly, by its skill.
+    OneCoin {
+        /// For every worker: the answers, expected and imagined, that the skill was estimated from.
+        trials: Vec<f64>,
+    },
+}
+
+/// The standard deviation of a probability whose posterior is a Beta distribution, or one cell of a Dirichlet
+/// distribution, of so many answers in total.
+fn deviation(probability: f64, total: f64) -> f64 {
+    (probability * (1.0 - probability)).max(0.0).sqrt() / (total + 1.0).sqrt()
 }
 
 /// The labels that a method decided on, with everything it learned on the way.
@@ -154,39 +171,123 @@ impl Aggregated {
 
     /// How a worker answers: row-major, labels × labels; row = true label, column = the probability of each answer.
     /// `None` if the method does not estimate it or the worker does not exist.
+    ///
+    /// In crowd-kit mode of Dawid-Skene, columns that the worker never answered are zero.
     #[must_use]
     pub fn worker_confusion(&self, worker: usize) -> Option<Vec<f64>> {
-        let confusion = self.confusion.as_ref()?;
-        if worker >= self.workers().len() {
-            return None;
-        }
+        let skill = *self.skills.get(worker)?;
         let classes = self.labels().len();
         let mut matrix = vec![0.0; classes * classes];
-        if let Some(unobserved) = confusion
-            .unobserved
-            .get(worker * classes..(worker + 1) * classes)
-        {
-            for (truth, (row, &[right, wrong])) in
-                matrix.chunks_exact_mut(classes).zip(unobserved).enumerate()
-            {
-                row.fill(wrong);
-                if let Some(cell) = row.get_mut(truth) {
-                    *cell = right;
+        match self.confusion.as_ref()? {
+            Confusion::OneCoin { .. } => {
+                let wrong = (1.0 - skill) / count_as_f64(classes.max(2) - 1);
+                for (truth, row) in matrix.chunks_exact_mut(classes).enumerate() {
+                    fill(row, truth, [skill, wrong]);
                 }
             }
-        }
-        for index in self.names.pairs_of(worker) {
-            let answered = self.names.pairs.get(index)?.label as usize;
-            let by_truth = confusion
-                .observed
-                .get(index * classes..(index + 1) * classes)?;
-            for (row, &probability) in matrix.chunks_exact_mut(classes).zip(by_truth) {
-                if let Some(cell) = row.get_mut(answered) {
-                    *cell = probability;
+            Confusion::Matrices {
+                observed,
+                totals,
+                imagined,
+            } => {
+                if let Some([right, wrong]) = imagined.get(worker) {
+                    let totals = totals.get(worker * classes..(worker + 1) * classes)?;
+                    let rows = matrix.chunks_exact_mut(classes).zip(totals);
+                    for (truth, (row, total)) in rows.enumerate() {
+                        fill(row, truth, [right / total, wrong / total]);
+                    }
+                }
+                for (pair, by_truth) in rows(&self.names, observed, worker) {
+                    for (row, &probability) in matrix.chunks_exact_mut(classes).zip(by_truth) {
+                        if let Some(cell) = row.get_mut(pair.label as usize) {
+                            *cell = probability;
+                        }
+                    }
                 }
             }
         }
         Some(matrix)
+    }
+
+    /// How uncertain each cell of [`Aggregated::worker_confusion`] is: its standard deviation, in the same order.
+    ///
+    /// A row's posterior is taken as a Dirichlet distribution of the worker's expected and imagined answers on tasks of
+    /// that true label: with *n* of them in total, a cell of probability *p* has deviation √(*p* (1 − *p*) / (*n* + 1)).
+    /// With one coin for each worker, *n* counts its answers on tasks of any label, and a wrong cell is the wrong
+    /// answers' share divided by the number of other labels. The labels' own uncertainty is in *n* only on average, so
+    /// where the crowd is wrong together it says too little.
+    #[must_use]
+    pub fn worker_confusion_deviation(&self, worker: usize) -> Option<Vec<f64>> {
+        let classes = self.labels().len();
+        match self.confusion.as_ref()? {
+            Confusion::OneCoin { trials } => {
+                let right = deviation(*self.skills.get(worker)?, *trials.get(worker)?);
+                let wrong = right / count_as_f64(classes.max(2) - 1);
+                let mut matrix = vec![0.0; classes * classes];
+                for (truth, row) in matrix.chunks_exact_mut(classes).enumerate() {
+                    fill(row, truth, [right, wrong]);
+                }
+                Some(matrix)
+            }
+            Confusion::Matrices { totals, .. } => {
+                let mut matrix = self.worker_confusion(worker)?;
+                let totals = totals.get(worker * classes..(worker + 1) * classes)?;
+                for (row, &total) in matrix.chunks_exact_mut(classes).zip(totals) {
+                    for cell in row {
+                        *cell = deviation(*cell, total);
+                    }
+                }
+                Some(matrix)
+            }
+        }
+    }
+
+    /// How uncertain a worker's skill is: its standard deviation. `None` if the method does not estimate it or the
+    /// worker does not exist.
+    ///
+    /// With one coin for each worker, that of a Beta distribution: √(*s* (1 − *s*) / (*n* + 1)) for a skill *s* from
+    /// *n* expected and imagined answers. With confusion matrices, the skill is the sum over labels of their share
+    /// times the probability of a right answer, and so its variance is the sum of the squared shares times the
+    /// variances of those, as [`Aggregated::worker_confusion_deviation`] gives them.
+    #[must_use]
+    pub fn worker_skill_deviation(&self, worker: usize) -> Option<f64> {
+        let (classes, skill) = (self.labels().len(), *self.skills.get(worker)?);
+        match self.confusion.as_ref()? {
+            Confusion::OneCoin { trials } => Some(deviation(skill, *trials.get(worker)?)),
+            Confusion::Matrices { totals, .. } => {
+                let totals = totals.get(worker * classes..(worker + 1) * classes)?;
+                let diagonal = self.diagonal(worker)?;
+                let cells = diagonal.iter().zip(totals).zip(&self.priors);
+                let variance = cells
+                    .map(|((&right, &total), share)| (share * deviation(right, total)).powi(2))
+                    .sum::<f64>();
+                Some(variance.sqrt())
+            }
+        }
+    }
+
+    /// The probability of a right answer of a worker given each true label; `None` without confusion matrices.
+    pub(crate) fn diagonal(&self, worker: usize) -> Option<Vec<f64>> {
+        let Some(Confusion::Matrices {
+            observed,
+            totals,
+            imagined,
+        }) = &self.confusion
+        else {
+            return None;
+        };
+        let classes = self.labels().len();
+        let right = imagined.get(worker).map_or(0.0, |[right, _]| *right);
+        let totals = totals.get(worker * classes..(worker + 1) * classes)?;
+        let mut diagonal: Vec<f64> = totals.iter().map(|total| right / total).collect();
+        for (pair, by_truth) in rows(&self.names, observed, worker) {
+            let label = pair.label as usize;
+            if let (Some(cell), Some(&probability)) = (diagonal.get_mut(label), by_truth.get(label))
+            {
+                *cell = probability;
+            }
+        }
+        Some(diagonal)
     }
 
     /// What else the method estimates about every worker, each with its name in the method's paper: GLAD's `ability`,
@@ -287,6 +388,14 @@ impl Aggregated {
             table.write_record([worker, &answers.to_string(), &skill.to_string()])?;
         }
         table.flush()
+    }
+}
+
+/// Sets a row of a confusion matrix to the probability of a right answer and of each wrong one.
+fn fill(row: &mut [f64], truth: usize, [right, wrong]: [f64; 2]) {
+    row.fill(wrong);
+    if let Some(cell) = row.get_mut(truth) {
+        *cell = right;
     }
 }
 

@@ -19,8 +19,18 @@ pub enum MethodError {
         /// What it must be.
         must: &'static str,
     },
+    /// Initial errors do not fit the answers.
+    #[error("the initial errors of worker {worker:?} have {problem}")]
+    InitialErrors {
+        /// The worker.
+        worker: String,
+        /// What they have.
+        problem: &'static str,
+    },
     /// A worker has no skill, and the policy is that each must have one.
-    #[error("worker {worker:?} has no skill; give one, leave such workers out, or set a skill for all of them")]
+    #[error(
+        "worker {worker:?} has no skill; give one, leave such workers out, or set a skill for all of them"
+    )]
     MissingSkill {
         /// The worker.
         worker: String,

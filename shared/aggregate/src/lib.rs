@@ -29,15 +29,18 @@ mod error;
 mod gold;
 mod methods;
 mod mode;
+mod progress;
 mod read;
 
 pub use aggregated::{Aggregated, Separator, StopReason};
 pub use answers::{Answers, AnswersBuilder, AnswersError, Ids, IdsIter};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
-pub use methods::dawid_skene::{DawidSkene, Prior, dawid_skene};
+pub use methods::dawid_skene::{DawidSkene, ErrorRows, InitialErrors, Prior, dawid_skene};
 pub use methods::majority_vote::majority_vote;
+pub use methods::one_coin_dawid_skene::{OneCoinDawidSkene, one_coin_dawid_skene};
 pub use mode::Mode;
 pub use read::{
     BadRow, Format, HeaderError, InvalidRows, Place, ReadError, ReadReport, RowProblem,
 };
+pub use progress::{Iteration, Progress};

@@ -135,7 +135,7 @@ fn an_unchecked_answer_is_believed_as_much_as_the_prior_says() {
         &DawidSkene::default(),
     )
     .unwrap();
-    assert!((found.confidence(0).unwrap() - 4.0 / 6.0).abs() < 1e-12);
+    assert!((found.confidence(0).unwrap() - 12.0 / 14.0).abs() < 1e-12);
 }
 
 #[test]

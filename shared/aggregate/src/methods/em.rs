@@ -1,16 +1,20 @@
-//! The expectation step that the confusion-matrix methods share, fused with the sums of the next maximisation.
+//! What the methods of expectation-maximisation share: the role of a task, the climb, the division of work, and
+//! products that cannot underflow.
 //!
-//! One pass over the answers in task order. Likelihoods are *products*, not sums of logarithms: no exponential, and
-//! one logarithm a task. A product of up to [`CHUNK`] factors cannot underflow (every factor is at least 10⁻²⁰, a
-//! count of at least 10⁻¹⁰ over at most 2³² answers); longer ones carry a binary exponent for every class.
-//! Multiplication, addition and division are exact to the last bit on every machine, so the probabilities are, too.
+//! **Work** is divided into blocks that depend on nothing but the answers, and what the blocks give is summed in their
+//! order: results are the same bits on any number of threads.
+//!
+//! **Likelihoods** are products, not sums of logarithms: no exponential, and one logarithm a task. A product of up to
+//! [`CHUNK`] factors between 10⁻³⁵ and 10³⁵ is in range; longer ones carry a binary exponent. Multiplication, addition
+//! and division are exact to the last bit on every machine, so the probabilities are, too.
 
 use std::f64::consts::LN_2;
 
-use crate::answers::Answers;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-/// How many factors are multiplied before the exponents are taken out.
-const CHUNK: usize = 8;
+use crate::aggregated::StopReason;
+use crate::answers::{Answers, count_as_f64};
+use crate::{Iteration, MethodError, Progress};
 
 /// What a task contributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,174 +27,179 @@ pub(crate) enum Role {
     Known(u32),
 }
 
-/// The model's parameters.
-#[derive(Debug)]
-pub(crate) struct Parameters {
-    /// The probability of every class.
-    pub(crate) priors: Vec<f64>,
-    /// Pairs × classes: the probability of the pair's answer given each class.
-    pub(crate) errors: Vec<f64>,
+/// What every task contributes in the default mode.
+///
+/// The only answer to a task always agrees with the task's label, so it says nothing about its worker. Learning
+/// from it anyway makes the largest class swallow the others when there is about one answer a task.
+pub(crate) fn checked_roles(answers: &Answers, known: &[Option<u32>]) -> Vec<Role> {
+    let worker = |pair: Option<&u32>| {
+        answers
+            .names()
+            .pairs
+            .get(*pair? as usize)
+            .map(|pair| pair.worker)
+    };
+    let of_task = |(own, known): (&[u32], &Option<u32>)| match known {
+        Some(label) => Role::Known(*label),
+        // Pairs are sorted by worker.
+        None if worker(own.first()) == worker(own.last()) => Role::Unchecked,
+        None => Role::Open,
+    };
+    answers.pairs_by_task().zip(known).map(of_task).collect()
 }
 
-/// What is expected under the parameters.
-#[derive(Debug)]
-pub(crate) struct Expectation {
-    /// Tasks × classes: the posterior of each class.
-    pub(crate) probabilities: Vec<f64>,
-    /// Pairs × classes: the expected number of the pair's answers on tasks of each class, without unchecked tasks.
-    pub(crate) counts: Vec<f64>,
-    /// The expected number of tasks of each class, without unchecked tasks.
-    pub(crate) class_counts: Vec<f64>,
-    /// The log-likelihood of the answers and the known labels, without unchecked tasks.
-    pub(crate) log_likelihood: f64,
+/// What every task contributes in crowd-kit's mode.
+pub(crate) fn plain_roles(known: &[Option<u32>]) -> Vec<Role> {
+    known
+        .iter()
+        .map(|known| known.map_or(Role::Open, Role::Known))
+        .collect()
 }
 
-impl Expectation {
-    /// Starts from given probabilities (tasks × classes), with known labels put in their place.
-    pub(crate) fn start(answers: &Answers, roles: &[Role], mut probabilities: Vec<f64>) -> Self {
-        let classes = answers.labels().len();
-        let mut counts = vec![0.0; answers.names().pairs.len() * classes];
-        let mut class_counts = vec![0.0; classes];
-        let rows = probabilities.chunks_exact_mut(classes);
-        for ((own, &role), row) in answers.pairs_by_task().zip(roles).zip(rows) {
-            if let Role::Known(label) = role {
-                one_hot(row, label);
-            }
-            if role != Role::Unchecked {
-                add(&mut class_counts, row);
-                add_counts(&mut counts, own, row);
-            }
-        }
-        Self {
-            probabilities,
-            counts,
-            class_counts,
-            log_likelihood: f64::NEG_INFINITY,
-        }
-    }
+/// When to stop, and whom to tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits<'a> {
+    pub(crate) iterations: usize,
+    /// Gain in the objective, an answer.
+    pub(crate) tolerance: f64,
+    pub(crate) progress: &'a Progress,
+}
 
-    /// Recomputes everything under `parameters`.
-    pub(crate) fn update(&mut self, answers: &Answers, roles: &[Role], parameters: &Parameters) {
-        // A row of fixed length lives in registers; the common lengths get code of their own.
-        match parameters.priors.len() {
-            2 => self.sweep(answers, roles, parameters, [0.0; 2], [0; 2]),
-            3 => self.sweep(answers, roles, parameters, [0.0; 3], [0; 3]),
-            4 => self.sweep(answers, roles, parameters, [0.0; 4], [0; 4]),
-            5 => self.sweep(answers, roles, parameters, [0.0; 5], [0; 5]),
-            6 => self.sweep(answers, roles, parameters, [0.0; 6], [0; 6]),
-            7 => self.sweep(answers, roles, parameters, [0.0; 7], [0; 7]),
-            8 => self.sweep(answers, roles, parameters, [0.0; 8], [0; 8]),
-            classes => self.sweep(
-                answers,
-                roles,
-                parameters,
-                vec![0.0; classes],
-                vec![0; classes],
-            ),
-        }
-    }
+/// How a climb went: the objective after every iteration, divided by the number of answers, and why it ended.
+pub(crate) type Course = (Vec<f64>, StopReason);
 
-    /// The pass itself; `zeros` and `exponents` are rows of one element a class.
-    fn sweep<Row: AsMut<[f64]> + Clone>(
-        &mut self,
-        answers: &Answers,
-        roles: &[Role],
-        parameters: &Parameters,
-        zeros: Row,
-        mut exponents: impl AsMut<[i32]>,
-    ) {
-        let (mut joint, mut prior, mut class_counts) = (zeros.clone(), zeros.clone(), zeros);
-        let (joint, prior, class_counts) = (joint.as_mut(), prior.as_mut(), class_counts.as_mut());
-        prior.copy_from_slice(&parameters.priors);
-        self.counts.fill(0.0);
-        let mut log_likelihood = 0.0;
-        let rows = self.probabilities.chunks_exact_mut(joint.len());
-        for ((own, &role), row) in answers.pairs_by_task().zip(roles).zip(rows) {
-            joint.copy_from_slice(prior);
-            let log_scale = multiply_all(joint, &parameters.errors, own, exponents.as_mut());
-            let mut likelihood: f64 = joint.iter().sum();
-            if let Role::Known(label) = role {
-                likelihood = joint
-                    .get(label as usize)
-                    .copied()
-                    .unwrap_or_default()
-                    .max(f64::MIN_POSITIVE);
-                one_hot(joint, label);
+/// Repeats `iterate`, which gives the objective, until it gains too little.
+pub(crate) fn climb(
+    limits: Limits<'_>,
+    answers: usize,
+    mut iterate: impl FnMut() -> f64,
+) -> Course {
+    let mut history = Vec::new();
+    let mut last = f64::NEG_INFINITY;
+    for number in 1..=limits.iterations {
+        let objective = iterate() / count_as_f64(answers);
+        history.push(objective);
+        limits.progress.tell(Iteration {
+            number,
+            limit: limits.iterations,
+            objective,
+        });
+        if objective - last < limits.tolerance {
+            return (history, StopReason::Converged);
+        }
+        last = objective;
+    }
+    (history, StopReason::IterationLimit)
+}
+
+/// A tolerance must be a number.
+pub(crate) fn check_tolerance(tolerance: f64) -> Result<(), MethodError> {
+    if tolerance.is_nan() {
+        return Err(MethodError::Setting {
+            setting: "tolerance",
+            value: tolerance,
+            must: "a number",
+        });
+    }
+    Ok(())
+}
+
+/// crowd-kit's smallest probability.
+pub(crate) const CROWD_KIT_EPSILON: f64 = 1e-10;
+
+/// crowd-kit's share of every class.
+pub(crate) fn crowd_kit_priors(class_counts: &[f64], tasks: usize, priors: &mut [f64]) {
+    for (prior, count) in priors.iter_mut().zip(class_counts) {
+        *prior = (count / count_as_f64(tasks)).max(CROWD_KIT_EPSILON);
+    }
+}
+
+/// The entropy of a posterior by crowd-kit: probabilities below its smallest count as that.
+pub(crate) fn crowd_kit_entropy(row: &[f64]) -> f64 {
+    // ε · ln ε
+    const OF_SMALLEST: f64 = CROWD_KIT_EPSILON * -23.025_850_929_940_457;
+    -row.iter()
+        .map(|&probability| {
+            if probability > CROWD_KIT_EPSILON {
+                probability * probability.ln()
             } else {
-                let scale = 1.0 / likelihood;
-                joint.iter_mut().for_each(|value| *value *= scale);
+                OF_SMALLEST
             }
-            row.copy_from_slice(joint);
-            if role != Role::Unchecked {
-                log_likelihood += likelihood.ln() + log_scale;
-                add(class_counts, joint);
-                add_counts(&mut self.counts, own, joint);
-            }
-        }
-        self.class_counts.copy_from_slice(class_counts);
-        self.log_likelihood = log_likelihood;
+        })
+        .sum::<f64>()
+}
+
+/// Does every job, on the threads of the caller's pool if there are several, and gives the outcomes in order.
+pub(crate) fn each<Job: Send, Outcome: Send>(
+    jobs: Vec<Job>,
+    work: impl Fn(Job) -> Outcome + Send + Sync,
+) -> Vec<Outcome> {
+    if jobs.len() < 2 {
+        jobs.into_iter().map(work).collect()
+    } else {
+        jobs.into_par_iter().map(work).collect()
     }
 }
 
-fn one_hot(row: &mut [f64], label: u32) {
+/// About so many answers are a block of their own.
+pub(crate) const ANSWERS_PER_BLOCK: usize = 1 << 15;
+
+/// How many tasks make a block when there are to be so many blocks.
+pub(crate) fn tasks_per_block(answers: &Answers, blocks: usize) -> usize {
+    answers.tasks().len().div_ceil(blocks)
+}
+
+pub(crate) fn one_hot(row: &mut [f64], label: u32) {
     row.fill(0.0);
     if let Some(cell) = row.get_mut(label as usize) {
         *cell = 1.0;
     }
 }
 
-fn add(sums: &mut [f64], row: &[f64]) {
+pub(crate) fn add(sums: &mut [f64], row: &[f64]) {
     for (sum, value) in sums.iter_mut().zip(row) {
         *sum += value;
     }
 }
 
-/// Adds a task's row to the row of each of its pairs.
-fn add_counts(counts: &mut [f64], own: &[u32], row: &[f64]) {
-    for &pair in own {
-        let start = pair as usize * row.len();
-        if let Some(sums) = counts.get_mut(start..start + row.len()) {
-            add(sums, row);
-        }
+/// So many columns are worked on at once.
+pub(crate) const LANES: usize = 16;
+
+/// The sum of a row, by lanes: a running sum would wait for each addition.
+pub(crate) fn sum(row: &[f64]) -> f64 {
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for chunk in chunks {
+        add(&mut lanes, chunk);
     }
+    lanes.iter().sum::<f64>() + rest.iter().sum::<f64>()
 }
 
-/// Multiplies `joint` by the error row of every pair; gives the natural logarithm of the factor taken out.
-fn multiply_all(joint: &mut [f64], errors: &[f64], own: &[u32], exponents: &mut [i32]) -> f64 {
-    if own.len() <= CHUNK {
-        multiply(joint, errors, own);
-        return 0.0;
-    }
-    exponents.fill(0);
-    for chunk in own.chunks(CHUNK) {
-        multiply(joint, errors, chunk);
-        for (value, exponent) in joint.iter_mut().zip(exponents.iter_mut()) {
-            *exponent += take_exponent(value);
-        }
-    }
-    let largest = exponents.iter().copied().max().unwrap_or_default();
-    for (value, exponent) in joint.iter_mut().zip(exponents) {
-        *value *= power_of_two(*exponent - largest);
-    }
-    f64::from(largest) * LN_2
+/// The sum of the logarithms of a row; every value is between 10⁻³⁵ and 10³⁵.
+pub(crate) fn sum_of_logarithms(row: &[f64]) -> f64 {
+    row.chunks(CHUNK)
+        .map(|chunk| chunk.iter().product::<f64>().ln())
+        .sum()
 }
 
-fn multiply(joint: &mut [f64], errors: &[f64], own: &[u32]) {
-    for &pair in own {
-        let start = pair as usize * joint.len();
-        if let Some(row) = errors.get(start..start + joint.len()) {
-            for (value, error) in joint.iter_mut().zip(row) {
-                *value *= error;
-            }
-        }
+/// How many factors are multiplied before the exponents are taken out.
+pub(crate) const CHUNK: usize = 8;
+
+/// The natural logarithm of a product of any length.
+pub(crate) fn log_product(factors: impl Iterator<Item = f64>) -> f64 {
+    let (mut product, mut exponent) = (1.0, 0);
+    for factor in factors {
+        product *= factor;
+        exponent += take_exponent(&mut product);
     }
+    product.ln() + f64::from(exponent) * LN_2
 }
 
 const MANTISSA_BITS: u32 = 52;
 const EXPONENT_BIAS: i32 = 1023;
 
 /// Scales a normal positive number into [1, 2) and gives the exponent taken out.
-fn take_exponent(value: &mut f64) -> i32 {
+pub(crate) fn take_exponent(value: &mut f64) -> i32 {
     const EXPONENT_MASK: u64 = 0x7ff << MANTISSA_BITS;
     let bits = value.to_bits();
     *value = f64::from_bits((bits & !EXPONENT_MASK) | 1.0_f64.to_bits());
@@ -199,7 +208,7 @@ fn take_exponent(value: &mut f64) -> i32 {
 }
 
 /// 2 to a power of at most zero; zero below the range of normal numbers.
-fn power_of_two(exponent: i32) -> f64 {
+pub(crate) fn power_of_two(exponent: i32) -> f64 {
     match u64::try_from(exponent + EXPONENT_BIAS) {
         Ok(biased) if biased > 0 => f64::from_bits(biased << MANTISSA_BITS),
         _ => 0.0,
@@ -208,7 +217,7 @@ fn power_of_two(exponent: i32) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{multiply_all, power_of_two, take_exponent};
+    use super::{log_product, power_of_two, sum, sum_of_logarithms, take_exponent};
 
     #[test]
     fn an_exponent_taken_out_and_put_back_is_the_same_number() {
@@ -223,16 +232,16 @@ mod tests {
         }
     }
 
-    /// 200 strong answers for one class, then as many for the other: plain products would lose both.
     #[test]
-    fn a_long_tug_of_war_ends_in_a_tie() {
-        let errors = [1e-10, 0.5, 0.5, 1e-10];
-        let mut own = vec![0; 200];
-        own.extend([1; 200]);
-        let mut joint = [0.5, 0.5];
-        let log_scale = multiply_all(&mut joint, &errors, &own, &mut [0, 0]);
-        assert!((joint[0] / joint[1] - 1.0).abs() < 1e-12);
-        let expected = 0.5_f64.ln() + 200.0 * (1e-10_f64.ln() + 0.5_f64.ln());
-        assert!((joint[0].ln() + log_scale - expected).abs() < 1e-7);
+    fn sums_and_products_of_any_length() {
+        for length in 0..40_u32 {
+            let row: Vec<f64> = (1..=length).map(f64::from).collect();
+            assert!((sum(&row) - row.iter().sum::<f64>()).abs() < 1e-9);
+            let logarithms = row.iter().map(|value| value.ln()).sum::<f64>();
+            assert!((sum_of_logarithms(&row) - logarithms).abs() < 1e-9);
+            assert!((log_product(row.into_iter()) - logarithms).abs() < 1e-9);
+        }
+        let tiny = log_product(std::iter::repeat_n(1e-10, 1000));
+        assert!((tiny - 1000.0 * 1e-10_f64.ln()).abs() < 1e-7);
     }
 }

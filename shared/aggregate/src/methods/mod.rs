@@ -1,6 +1,8 @@
 //! The methods: one file each, which takes [`Answers`](crate::Answers) and gives an
 //! [`Aggregated`](crate::Aggregated).
 
+pub(crate) mod confusion;
 pub(crate) mod dawid_skene;
-mod em;
+pub(crate) mod em;
 pub(crate) mod majority_vote;
+pub(crate) mod one_coin_dawid_skene;
