@@ -27,14 +27,83 @@ pub enum Separator {
     Tab,
 }
 
-/// How workers err, as far as it was observed; unobserved cells follow from the prior.
+/// How workers err.
 #[derive(Debug, Clone)]
-pub(crate) struct Confusion {
-    /// Pairs × classes: the probability of the pair's answer given each true class.
-    pub(crate) observed: Vec<f64>,
-    /// Workers × classes × 2: the probability of one unobserved answer that is right, and of one that is wrong.
-    /// Empty if unobserved answers have probability zero.
-    pub(crate) unobserved: Vec<[f64; 2]>,
+pub(crate) enum Confusion {
+    /// As far as it was observed; unobserved cells follow from the prior.
+    Observed {
+        /// Pairs × classes: the probability of the pair's answer given each true class.
+        observed: Vec<f64>,
+        /// Workers × classes × 2: the probability of one unobserved answer that is right, and of one that is wrong.
+        /// Empty if unobserved answers have probability zero.
+        unobserved: Vec<[f64; 2]>,
+    },
+    /// They know, or answer by habit.
+    Habits(Habits),
+}
+
+/// Workers who give the true label when they know it, and else answer by a habit of their own, whatever is true.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Habits {
+    /// For every worker the probability that it answers by habit, and that it knows.
+    pub(crate) habit_or_knows: Vec<[f64; 2]>,
+    /// For every worker, the labels that it answers more often by habit than others, sorted, with their probabilities.
+    pub(crate) favourites: Vec<Vec<(u32, f64)>>,
+    /// The habitual probability of a label is, if it is no favourite, the label's share here…
+    pub(crate) others: Vec<f64>,
+    /// …times the worker's factor.
+    pub(crate) factor: Vec<f64>,
+}
+
+impl Habits {
+    /// The probability of one label when the worker answers by habit.
+    pub(crate) fn share(&self, worker: usize, label: u32) -> Option<f64> {
+        let favourites = self.favourites.get(worker)?;
+        match favourites.binary_search_by_key(&label, |&(label, _)| label) {
+            Ok(place) => favourites.get(place).map(|&(_, probability)| probability),
+            Err(_) => Some(self.others.get(label as usize)? * self.factor.get(worker)?),
+        }
+    }
+
+    /// The probability of every label when the worker answers by habit.
+    fn of(&self, worker: usize) -> Option<Vec<f64>> {
+        let factor = self.factor.get(worker)?;
+        let mut row: Vec<f64> = self.others.iter().map(|share| share * factor).collect();
+        for &(label, probability) in self.favourites.get(worker)? {
+            *row.get_mut(label as usize)? = probability;
+        }
+        Some(row)
+    }
+
+    /// For every worker the probability that an answer is right, if labels are as frequent as `priors`.
+    pub(crate) fn skills(&self, priors: &[f64]) -> Vec<f64> {
+        let prior = |label: usize| priors.get(label).copied().unwrap_or_default();
+        let other = |label: usize| self.others.get(label).copied().unwrap_or_default();
+        let by_others: f64 = (0..self.others.len()).map(|label| prior(label) * other(label)).sum();
+        let workers = self.habit_or_knows.iter().zip(&self.factor).zip(&self.favourites);
+        workers
+            .map(|((&[habit, knows], factor), favourites)| {
+                let by_favourites: f64 = favourites
+                    .iter()
+                    .map(|&(label, probability)| (label as usize, probability))
+                    .map(|(label, probability)| prior(label) * (probability - other(label) * factor))
+                    .sum();
+                knows + habit * (by_others * factor + by_favourites)
+            })
+            .collect()
+    }
+
+    /// Labels × labels: the probability of each answer, for every true label.
+    fn confusion(&self, worker: usize) -> Option<Vec<f64>> {
+        let &[habit, knows] = self.habit_or_knows.get(worker)?;
+        let mut row = self.of(worker)?;
+        row.iter_mut().for_each(|probability| *probability *= habit);
+        let mut matrix = row.repeat(row.len());
+        for right in matrix.iter_mut().step_by(row.len() + 1) {
+            *right += knows;
+        }
+        Some(matrix)
+    }
 }
 
 /// The labels that a method decided on, with everything it learned on the way.
@@ -158,16 +227,19 @@ impl Aggregated {
     /// `None` if the method does not estimate it or the worker does not exist.
     #[must_use]
     pub fn worker_confusion(&self, worker: usize) -> Option<Vec<f64>> {
-        let confusion = self.confusion.as_ref()?;
+        let (observed, unobserved) = match self.confusion.as_ref()? {
+            Confusion::Habits(habits) => return habits.confusion(worker),
+            Confusion::Observed {
+                observed,
+                unobserved,
+            } => (observed, unobserved),
+        };
         if worker >= self.workers().len() {
             return None;
         }
         let classes = self.labels().len();
         let mut matrix = vec![0.0; classes * classes];
-        if let Some(unobserved) = confusion
-            .unobserved
-            .get(worker * classes..(worker + 1) * classes)
-        {
+        if let Some(unobserved) = unobserved.get(worker * classes..(worker + 1) * classes) {
             for (truth, (row, &[right, wrong])) in
                 matrix.chunks_exact_mut(classes).zip(unobserved).enumerate()
             {
@@ -179,9 +251,7 @@ impl Aggregated {
         }
         for index in self.names.pairs_of(worker) {
             let answered = self.names.pairs.get(index)?.label as usize;
-            let by_truth = confusion
-                .observed
-                .get(index * classes..(index + 1) * classes)?;
+            let by_truth = observed.get(index * classes..(index + 1) * classes)?;
             for (row, &probability) in matrix.chunks_exact_mut(classes).zip(by_truth) {
                 if let Some(cell) = row.get_mut(answered) {
                     *cell = probability;

@@ -26,9 +26,11 @@
 mod aggregated;
 mod answers;
 mod error;
+mod gamma;
 mod gold;
 mod methods;
 mod mode;
+mod random;
 mod read;
 
 pub use aggregated::{Aggregated, Separator, StopReason};
@@ -36,6 +38,7 @@ pub use answers::{Answers, AnswersBuilder, AnswersError};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
 pub use methods::dawid_skene::{DawidSkene, Prior, dawid_skene};
+pub use methods::mace::{Mace, MaceLearning, mace};
 pub use methods::majority_vote::majority_vote;
 pub use mode::Mode;
 pub use read::{BadRow, Format, HeaderError, InvalidRows, ReadError, ReadReport, RowProblem};

@@ -515,7 +515,7 @@ fn finish(
         priors,
         worker_answers: answers.worker_counts(),
         skills,
-        confusion: Some(Confusion {
+        confusion: Some(Confusion::Observed {
             observed: errors,
             unobserved,
         }),

@@ -1,6 +1,10 @@
 //! The methods: one file each, which takes [`Answers`](crate::Answers) and gives an
 //! [`Aggregated`](crate::Aggregated).
 
+mod blocks;
 pub(crate) mod dawid_skene;
 mod em;
+pub(crate) mod mace;
 pub(crate) mod majority_vote;
+mod posterior;
+mod summary;

@@ -1,0 +1,154 @@
+//! The posterior of a task when every answer speaks for its own label only.
+//!
+//! In GLAD and MACE an answer multiplies the probability of the label that it gives, against all others alike. So the
+//! labels that nobody gave share one probability, and a task costs as much as it has answers, however many labels
+//! there are.
+
+use crate::answers::count_as_f64;
+
+/// The probabilities of one task after the other.
+#[derive(Debug)]
+pub(crate) struct Posterior {
+    /// For every label the sum of what was added, then its probability.
+    values: Vec<f64>,
+    answered: Vec<bool>,
+    /// The answered labels.
+    labels: Vec<u32>,
+    /// The probability of each label that nobody gave.
+    rest: f64,
+}
+
+impl Posterior {
+    pub(crate) fn new(classes: usize) -> Self {
+        Self {
+            values: vec![0.0; classes],
+            answered: vec![false; classes],
+            labels: Vec::new(),
+            rest: 0.0,
+        }
+    }
+
+    /// Begins the next task.
+    pub(crate) fn clear(&mut self) {
+        for label in self.labels.drain(..) {
+            if let (Some(value), Some(answered)) = (
+                self.values.get_mut(label as usize),
+                self.answered.get_mut(label as usize),
+            ) {
+                *value = 0.0;
+                *answered = false;
+            }
+        }
+        self.rest = 0.0;
+    }
+
+    /// Takes an answer whose label is `odds` times as likely after it, as a logarithm.
+    pub(crate) fn add(&mut self, label: u32, odds: f64) {
+        if let (Some(value), Some(answered)) = (
+            self.values.get_mut(label as usize),
+            self.answered.get_mut(label as usize),
+        ) {
+            *value += odds;
+            if !*answered {
+                *answered = true;
+                self.labels.push(label);
+            }
+        }
+    }
+
+    /// What was added for a label, and its probability after [`Posterior::normalise`].
+    pub(crate) fn of(&self, label: u32) -> f64 {
+        match self.answered.get(label as usize) {
+            Some(true) => self.values.get(label as usize).copied().unwrap_or_default(),
+            _ => self.rest,
+        }
+    }
+
+    /// Turns sums into probabilities; gives the logarithm of what all labels sum up to, where labels without an
+    /// answer are 1 each. If the label is known, it gets all the probability, and what it has summed up to is given.
+    pub(crate) fn normalise(&mut self, known: Option<u32>) -> f64 {
+        if let Some(known) = known {
+            let own = self.of(known);
+            self.clear();
+            self.add(known, 1.0);
+            return own;
+        }
+        let unanswered = count_as_f64(self.values.len() - self.labels.len());
+        let mut largest = if unanswered > 0.0 { 0.0 } else { f64::NEG_INFINITY };
+        for &label in &self.labels {
+            largest = self.of(label).max(largest);
+        }
+        let rest = if unanswered > 0.0 { (-largest).exp() } else { 0.0 };
+        let mut sum = unanswered * rest;
+        for &label in &self.labels {
+            if let Some(value) = self.values.get_mut(label as usize) {
+                *value = (*value - largest).exp();
+                sum += *value;
+            }
+        }
+        let scale = 1.0 / sum;
+        for &label in &self.labels {
+            if let Some(value) = self.values.get_mut(label as usize) {
+                *value *= scale;
+            }
+        }
+        self.rest = rest * scale;
+        largest + sum.ln()
+    }
+
+    /// Writes the probabilities of all labels.
+    pub(crate) fn write(&self, row: &mut [f64]) {
+        row.fill(self.rest);
+        for &label in &self.labels {
+            if let Some(cell) = row.get_mut(label as usize) {
+                *cell = self.of(label);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Posterior;
+
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-15, "{found} instead of {expected}");
+    }
+
+    #[test]
+    fn labels_without_an_answer_share_what_is_left() {
+        let mut posterior = Posterior::new(4);
+        for odds in [2_f64, 3.0] {
+            posterior.add(1, odds.ln());
+        }
+        posterior.add(3, 0.5_f64.ln());
+        // 1, 6, 1 and ½.
+        close(posterior.normalise(None), 8.5_f64.ln());
+        let mut row = [0.0; 4];
+        posterior.write(&mut row);
+        for (found, expected) in row.iter().zip([1.0, 6.0, 1.0, 0.5]) {
+            close(*found, expected / 8.5);
+        }
+        posterior.clear();
+        posterior.add(0, 800.0);
+        posterior.add(1, 801.0);
+        posterior.add(2, -800.0);
+        posterior.add(3, -800.0);
+        close(posterior.normalise(None) - 801.0, (-1_f64).exp().ln_1p());
+        close(posterior.of(1), 1.0 / (1.0 + (-1_f64).exp()));
+    }
+
+    #[test]
+    fn a_known_label_has_it_all() {
+        let mut posterior = Posterior::new(3);
+        posterior.add(0, 2.0);
+        close(posterior.normalise(Some(0)), 2.0);
+        close(posterior.of(0), 1.0);
+        posterior.clear();
+        posterior.add(0, 2.0);
+        close(posterior.normalise(Some(2)), 0.0);
+        let mut row = [0.5; 3];
+        posterior.write(&mut row);
+        assert_eq!(row.map(f64::to_bits), [0.0, 0.0, 1.0].map(f64::to_bits));
+    }
+}
