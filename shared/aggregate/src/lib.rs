@@ -38,6 +38,8 @@ pub use answers::{Answers, AnswersBuilder, AnswersError};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
 pub use methods::dawid_skene::{DawidSkene, Prior, dawid_skene};
+pub use methods::glad::{Glad, glad};
+pub use methods::kos::{Kos, kos};
 pub use methods::mace::{Mace, MaceLearning, mace};
 pub use methods::majority_vote::majority_vote;
 pub use mode::Mode;

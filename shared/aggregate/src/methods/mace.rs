@@ -11,17 +11,19 @@
 
 use std::sync::Arc;
 
-use crate::aggregated::{Aggregated, Confusion, Habits, StopReason};
+use crate::aggregated::{Aggregated, Confusion, StopReason};
 use crate::answers::{Answers, count_as_f64};
 use crate::gamma::{digamma, ln_gamma};
 use crate::gold::known_labels;
 use crate::methods::blocks::{Block, add_to, blocks, cut, each};
+use crate::methods::mace::habits::Habits;
 use crate::methods::posterior::Posterior;
 use crate::methods::summary::mean_row;
 use crate::random::RandomState;
 use crate::{Gold, MethodError, Mode};
 
 mod crowd_kit;
+pub(crate) mod habits;
 
 /// How MACE learns about its workers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

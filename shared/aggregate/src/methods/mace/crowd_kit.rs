@@ -1,9 +1,10 @@
 //! crowd-kit's MACE, flaws included; [`Mace`] lists them.
 
-use crate::aggregated::{Aggregated, Habits, StopReason};
+use crate::aggregated::{Aggregated, StopReason};
 use crate::answers::{Answers, count_as_f64};
 use crate::gamma::digamma;
 use crate::methods::blocks::{Block, add_to, blocks, cut, each};
+use crate::methods::mace::habits::Habits;
 use crate::methods::mace::{Mace, MaceLearning, finish};
 use crate::random::RandomState;
 
