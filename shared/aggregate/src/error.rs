@@ -20,7 +20,9 @@ pub enum MethodError {
         must: &'static str,
     },
     /// A worker has no skill, and the policy is that each must have one.
-    #[error("worker {worker:?} has no skill; give one, leave such workers out, or set a skill for all of them")]
+    #[error(
+        "worker {worker:?} has no skill; give one, leave such workers out, or set a skill for all of them"
+    )]
     MissingSkill {
         /// The worker.
         worker: String,

@@ -58,7 +58,12 @@ mod tests {
         let uniform = [0.0; 3].map(|_| state.uniform().to_bits());
         assert_eq!(
             uniform,
-            [0.548_813_503_927_324_8_f64, 0.715_189_366_372_419_5, 0.602_763_376_071_643_9].map(f64::to_bits)
+            [
+                0.548_813_503_927_324_8_f64,
+                0.715_189_366_372_419_5,
+                0.602_763_376_071_643_9
+            ]
+            .map(f64::to_bits)
         );
         let expected = [
             1.764_052_345_967_664,
@@ -68,7 +73,10 @@ mod tests {
         let mut state = RandomState::new(0);
         for number in expected {
             let found = state.normal();
-            assert!((found - number).abs() <= 1e-15, "{found} instead of {number}");
+            assert!(
+                (found - number).abs() <= 1e-15,
+                "{found} instead of {number}"
+            );
         }
         assert_eq!(
             RandomState::new(123_456_789).uniform().to_bits(),

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
 use quorate_aggregate::{
-    Answers, AnswersBuilder, AnswersError, DawidSkene, MethodError, Format, Gold, Mode, Prior,
+    Answers, AnswersBuilder, AnswersError, DawidSkene, Format, Gold, MethodError, Mode, Prior,
     Separator, StopReason, dawid_skene, gold_tallies, majority_vote,
 };
 

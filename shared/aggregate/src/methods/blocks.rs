@@ -30,7 +30,10 @@ pub(crate) fn blocks(answers: &Answers) -> Vec<Block> {
     for number in 1..=count {
         let wanted = answers.len() * number / count;
         let task = starts.partition_point(|&start| (start as usize) < wanted);
-        let next = (task, starts.get(task).map_or(wanted, |&start| start as usize));
+        let next = (
+            task,
+            starts.get(task).map_or(wanted, |&start| start as usize),
+        );
         if next.0 > first.0 {
             blocks.push(Block {
                 tasks: first.0..next.0,
@@ -44,9 +47,14 @@ pub(crate) fn blocks(answers: &Answers) -> Vec<Block> {
 
 impl Block {
     /// For every task of the block the pairs of its answers.
-    pub(crate) fn pairs_by_task<'a>(&self, answers: &'a Answers) -> impl Iterator<Item = &'a [u32]> {
+    pub(crate) fn pairs_by_task<'a>(
+        &self,
+        answers: &'a Answers,
+    ) -> impl Iterator<Item = &'a [u32]> {
         let starts = answers.starts();
-        let starts = starts.get(self.tasks.start..=self.tasks.end).unwrap_or_default();
+        let starts = starts
+            .get(self.tasks.start..=self.tasks.end)
+            .unwrap_or_default();
         starts.windows(2).map(|bounds| match bounds {
             &[start, end] => answers
                 .by_task()
@@ -58,7 +66,10 @@ impl Block {
 }
 
 /// Cuts a table with one element for every item of the ranges, which follow each other from 0 on.
-pub(crate) fn cut<T>(mut table: &mut [T], ranges: impl Iterator<Item = Range<usize>>) -> Vec<&mut [T]> {
+pub(crate) fn cut<T>(
+    mut table: &mut [T],
+    ranges: impl Iterator<Item = Range<usize>>,
+) -> Vec<&mut [T]> {
     let mut parts = Vec::new();
     for range in ranges {
         let (part, rest) = table.split_at_mut_checked(range.len()).unwrap_or_default();

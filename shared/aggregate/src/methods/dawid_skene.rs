@@ -89,10 +89,7 @@ impl Default for DawidSkene {
 ///
 /// # Errors
 /// [`MethodError`] for a setting out of range or a known label that does not exist.
-pub fn dawid_skene(
-    answers: &Answers,
-    settings: &DawidSkene,
-) -> Result<Aggregated, MethodError> {
+pub fn dawid_skene(answers: &Answers, settings: &DawidSkene) -> Result<Aggregated, MethodError> {
     check(settings)?;
     let known = known_labels(answers, &settings.gold)?;
     Ok(match settings.mode {

@@ -92,6 +92,8 @@ pub fn glad(answers: &Answers, settings: &Glad) -> Result<Aggregated, MethodErro
 
 /// The mean of abilities, and of logarithms of easiness, beforehand.
 const MEAN: f64 = 1.0;
+/// How many steps an iteration of the default mode makes.
+const STEPS: usize = 10;
 
 struct Model<'a> {
     answers: &'a Answers,
@@ -110,17 +112,30 @@ struct Expectation {
 }
 
 impl Model<'_> {
-    /// The default mode.
+    /// The default mode: climbs the log-density of abilities and easiness given the answers.
+    ///
+    /// Its gradient is that of the expected log-likelihood (Fisher's identity), so there is no need to keep what is
+    /// expected of labels fixed for many steps, as expectation-maximisation does.
     fn climb(&self, settings: &Glad) -> Aggregated {
+        let ascent = Ascent {
+            limit: STEPS,
+            flat: 0.0,
+            scaled: true,
+        };
+        let log_posterior = |point: &[f64]| {
+            let expected = self.expect(point);
+            Slope {
+                value: expected.log_likelihood + log_density(point),
+                ..self.evaluate(&expected, point)
+            }
+        };
         let mut point = self.start();
-        let mut expected = self.expect(&point);
         let mut history = Vec::new();
         let mut stop = StopReason::IterationLimit;
         let mut last = f64::NEG_INFINITY;
         while history.len() < settings.iterations {
-            point = self.maximise(&expected, point);
-            expected = self.expect(&point);
-            let value = expected.log_likelihood + log_density(&point);
+            let (next, value) = ascent.run(point, log_posterior);
+            point = next;
             let value = value / count_as_f64(self.answers.len());
             history.push(value);
             if value - last < settings.tolerance {
@@ -146,7 +161,8 @@ impl Model<'_> {
             before.clone_from(&point);
             point = self.maximise(&expected, point);
             let wrong = expected.right.iter().map(|right| 1.0 - right).sum::<f64>();
-            let value = self.evaluate(&expected, &point).value - wrong * self.ln_others
+            let value = self.evaluate(&expected, &point).value
+                - wrong * self.ln_others
                 - 0.5 * TAU.ln() * count_as_f64(point.len());
             let value = value / cells;
             history.push(value);
@@ -198,7 +214,10 @@ impl Model<'_> {
     fn expect(&self, point: &[f64]) -> Expectation {
         let (abilities, easiness) = self.split(point);
         let mut right = vec![0.0; self.answers.len()];
-        let parts = cut(&mut right, self.blocks.iter().map(|block| block.answers.clone()));
+        let parts = cut(
+            &mut right,
+            self.blocks.iter().map(|block| block.answers.clone()),
+        );
         let work = self.blocks.iter().zip(parts).collect();
         let likelihoods = each(work, |(block, mut right): (&Block, &mut [f64])| {
             let mut posterior = Posterior::new(self.answers.labels().len());
@@ -223,13 +242,15 @@ impl Model<'_> {
         }
     }
 
-    /// The maximisation step.
+    /// crowd-kit's maximisation step.
     fn maximise(&self, expected: &Expectation, start: Vec<f64>) -> Vec<f64> {
         Ascent {
             limit: 25,
             flat: 1e-2,
+            scaled: false,
         }
         .run(start, |point| self.evaluate(expected, point))
+        .0
     }
 
     /// The expected log-likelihood of answers and labels plus the log-density, without constant parts.
@@ -244,21 +265,27 @@ impl Model<'_> {
             .into_iter()
             .zip(cut(easiness_curvature, tasks()));
         let work = self.blocks.iter().zip(parts).collect();
-        let sums = each(work, |(block, (gradient, curvature)): (&Block, (&mut [f64], &mut [f64]))| {
-            let mut sums = Sums::new(abilities.len());
-            let mut right = expected.right.get(block.answers.clone()).unwrap_or_default();
-            let easiness = easiness.get(block.tasks.clone()).unwrap_or_default();
-            let cells = gradient.iter_mut().zip(curvature);
-            for ((own, log_easiness), cells) in
-                block.pairs_by_task(self.answers).zip(easiness).zip(cells)
-            {
-                let (of_task, rest) = right.split_at_checked(own.len()).unwrap_or_default();
-                (*cells.0, *cells.1) =
-                    sums.add(self, abilities, log_easiness.exp(), own.iter().zip(of_task));
-                right = rest;
-            }
-            sums
-        });
+        let sums = each(
+            work,
+            |(block, (gradient, curvature)): (&Block, (&mut [f64], &mut [f64]))| {
+                let mut sums = Sums::new(abilities.len());
+                let mut right = expected
+                    .right
+                    .get(block.answers.clone())
+                    .unwrap_or_default();
+                let easiness = easiness.get(block.tasks.clone()).unwrap_or_default();
+                let cells = gradient.iter_mut().zip(curvature);
+                for ((own, log_easiness), cells) in
+                    block.pairs_by_task(self.answers).zip(easiness).zip(cells)
+                {
+                    let (of_task, rest) = right.split_at_checked(own.len()).unwrap_or_default();
+                    (*cells.0, *cells.1) =
+                        sums.add(self, abilities, log_easiness.exp(), own.iter().zip(of_task));
+                    right = rest;
+                }
+                sums
+            },
+        );
         let mut value = log_density(point);
         for part in &sums {
             value += part.value;
@@ -384,9 +411,10 @@ impl Sums {
             let variance = small * larger * larger;
             gradient += surprise * x;
             curvature += variance * x * x;
-            if let (Some(gradient), Some(curvature)) =
-                (self.gradient.get_mut(worker), self.curvature.get_mut(worker))
-            {
+            if let (Some(gradient), Some(curvature)) = (
+                self.gradient.get_mut(worker),
+                self.curvature.get_mut(worker),
+            ) {
                 *gradient += surprise * easiness;
                 *curvature += variance * easiness * easiness;
             }

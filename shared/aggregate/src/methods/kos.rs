@@ -80,7 +80,10 @@ pub fn kos(answers: &Answers, settings: &Kos) -> Result<Aggregated, MethodError>
             Mode::Default => scaled.clone(),
             Mode::CrowdKit => next,
         };
-        let squares = scaled.iter().zip(&last).map(|(new, old)| (new - old).powi(2));
+        let squares = scaled
+            .iter()
+            .zip(&last)
+            .map(|(new, old)| (new - old).powi(2));
         history.push(-squares.sum::<f64>() / count_as_f64(answers.len()));
         last = scaled;
     }
@@ -105,11 +108,16 @@ fn random_messages(answers: &Answers, seed: u32) -> Vec<f64> {
 /// Messages with mean square 1; all 0 if they are.
 fn scaled(messages: &[f64]) -> Vec<f64> {
     // Messages may be so large that their squares are not finite.
-    let largest = messages.iter().fold(0.0, |largest: f64, message| largest.max(message.abs()));
+    let largest = messages
+        .iter()
+        .fold(0.0, |largest: f64, message| largest.max(message.abs()));
     if largest <= 0.0 {
         return messages.to_vec();
     }
-    let squares: f64 = messages.iter().map(|message| (message / largest).powi(2)).sum();
+    let squares: f64 = messages
+        .iter()
+        .map(|message| (message / largest).powi(2))
+        .sum();
     let scale = (squares / count_as_f64(messages.len())).sqrt() * largest;
     messages.iter().map(|message| message / scale).collect()
 }
@@ -133,9 +141,16 @@ impl<'a> Graph<'a> {
         let pairs = || answers.by_task().iter().filter_map(pair);
         Self {
             answers,
-            signs: pairs().map(|pair| if pair.label == 1 { 1.0 } else { -1.0 }).collect(),
+            signs: pairs()
+                .map(|pair| if pair.label == 1 { 1.0 } else { -1.0 })
+                .collect(),
             workers: pairs().map(|pair| pair.worker).collect(),
-            votes: vote_shares(answers).iter().skip(1).step_by(2).copied().collect(),
+            votes: vote_shares(answers)
+                .iter()
+                .skip(1)
+                .step_by(2)
+                .copied()
+                .collect(),
             counts: answers.worker_counts(),
         }
     }
@@ -166,22 +181,28 @@ impl<'a> Graph<'a> {
         if !fits(&sums) {
             return None;
         }
-        let of_workers = of_tasks.iter().zip(&self.workers).map(|(message, &worker)| {
-            let sum = sums.get(worker as usize).copied().unwrap_or_default();
-            let count = self.counts.get(worker as usize).copied().unwrap_or(1);
-            match mode {
-                Mode::CrowdKit => sum - message,
-                // A worker with no other task is of unknown reliability.
-                Mode::Default if count == 1 => 0.0,
-                Mode::Default => (sum - message) / f64::from(count - 1),
-            }
-        });
+        let of_workers = of_tasks
+            .iter()
+            .zip(&self.workers)
+            .map(|(message, &worker)| {
+                let sum = sums.get(worker as usize).copied().unwrap_or_default();
+                let count = self.counts.get(worker as usize).copied().unwrap_or(1);
+                match mode {
+                    Mode::CrowdKit => sum - message,
+                    // A worker with no other task is of unknown reliability.
+                    Mode::Default if count == 1 => 0.0,
+                    Mode::Default => (sum - message) / f64::from(count - 1),
+                }
+            });
         Some(of_workers.collect())
     }
 
     /// What messages say of the second label.
     fn signed(&self, messages: &[f64]) -> impl Iterator<Item = f64> {
-        messages.iter().zip(&self.signs).map(|(message, sign)| message * sign)
+        messages
+            .iter()
+            .zip(&self.signs)
+            .map(|(message, sign)| message * sign)
     }
 
     /// The part of a table of answers that belongs to each task.
@@ -208,7 +229,11 @@ impl<'a> Graph<'a> {
         let second = self.by_task(&signed).zip(&self.votes).map(|(own, &vote)| {
             let score: f64 = own.iter().sum();
             let weight: f64 = own.iter().map(|message| message.abs()).sum();
-            if score.abs() > 0.0 { 0.5 + 0.5 * score / weight } else { vote }
+            if score.abs() > 0.0 {
+                0.5 + 0.5 * score / weight
+            } else {
+                vote
+            }
         });
         let probabilities: Vec<f64> = second.flat_map(|second| [1.0 - second, second]).collect();
         let mut reliability = vec![0.0; self.counts.len()];

@@ -322,10 +322,7 @@ impl<'a> Search<'a> {
         };
         for worker in 0..names.workers.len() {
             let [spam, knew] = self.tally(worker, knowing);
-            let [spams, knows] = [
-                learn(spam, IMAGINED[0]),
-                learn(knew, IMAGINED[1]),
-            ];
+            let [spams, knows] = [learn(spam, IMAGINED[0]), learn(knew, IMAGINED[1])];
             let answers = learn(spam + knew, IMAGINED[0] + IMAGINED[1]);
             let strategy = learn(spam, imagined_spam);
             beliefs.base += spams.gain + knows.gain - answers.gain - strategy.gain;
@@ -359,8 +356,17 @@ impl<'a> Search<'a> {
     fn spam(&self, pair: usize, knowing: &[f64]) -> (f64, f64, f64) {
         let given = self.given.get(pair).copied().unwrap_or_default();
         let knowing = knowing.get(pair).copied().unwrap_or_default();
-        let label = self.answers.names().pairs.get(pair).map_or(0, |pair| pair.label);
-        let imagined = self.imagined.get(label as usize).copied().unwrap_or_default();
+        let label = self
+            .answers
+            .names()
+            .pairs
+            .get(pair)
+            .map_or(0, |pair| pair.label);
+        let imagined = self
+            .imagined
+            .get(label as usize)
+            .copied()
+            .unwrap_or_default();
         (given, (given - knowing).max(0.0), imagined)
     }
 

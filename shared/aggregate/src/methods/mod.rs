@@ -7,6 +7,7 @@ pub(crate) mod dawid_skene;
 mod em;
 pub(crate) mod glad;
 pub(crate) mod kos;
+mod line_search;
 pub(crate) mod mace;
 pub(crate) mod majority_vote;
 mod posterior;

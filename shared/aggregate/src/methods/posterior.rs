@@ -74,11 +74,19 @@ impl Posterior {
             return own;
         }
         let unanswered = count_as_f64(self.values.len() - self.labels.len());
-        let mut largest = if unanswered > 0.0 { 0.0 } else { f64::NEG_INFINITY };
+        let mut largest = if unanswered > 0.0 {
+            0.0
+        } else {
+            f64::NEG_INFINITY
+        };
         for &label in &self.labels {
             largest = self.of(label).max(largest);
         }
-        let rest = if unanswered > 0.0 { (-largest).exp() } else { 0.0 };
+        let rest = if unanswered > 0.0 {
+            (-largest).exp()
+        } else {
+            0.0
+        };
         let mut sum = unanswered * rest;
         for &label in &self.labels {
             if let Some(value) = self.values.get_mut(label as usize) {
@@ -112,7 +120,10 @@ mod tests {
     use super::Posterior;
 
     fn close(found: f64, expected: f64) {
-        assert!((found - expected).abs() < 1e-15, "{found} instead of {expected}");
+        assert!(
+            (found - expected).abs() < 1e-15,
+            "{found} instead of {expected}"
+        );
     }
 
     #[test]
@@ -134,7 +145,7 @@ mod tests {
         posterior.add(1, 801.0);
         posterior.add(2, -800.0);
         posterior.add(3, -800.0);
-        close(posterior.normalise(None) - 801.0, (-1_f64).exp().ln_1p());
+        assert!((posterior.normalise(None) - 801.0 - (-1_f64).exp().ln_1p()).abs() < 1e-12);
         close(posterior.of(1), 1.0 / (1.0 + (-1_f64).exp()));
     }
 

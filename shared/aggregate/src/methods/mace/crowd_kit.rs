@@ -109,10 +109,9 @@ impl<'a> Model<'a> {
         };
         let (mut random, mut same) = (RandomState::new(seed), RandomState::new(seed));
         for worker in by_appearance {
-            if let (&[spam, knows], Some(place)) = (
-                &*row(&mut random, 2),
-                habits.habit_or_knows.get_mut(worker),
-            ) {
+            if let (&[spam, knows], Some(place)) =
+                (&*row(&mut random, 2), habits.habit_or_knows.get_mut(worker))
+            {
                 *place = [spam, knows];
             }
             let strategy = row(&mut same, classes);
@@ -208,7 +207,11 @@ impl<'a> Model<'a> {
             MaceLearning::ExpectationMaximisation => (0.01 / classes, 0.01 / classes),
         };
         let sum = |table: &[f64], worker| -> f64 {
-            table.get(names.pairs_of(worker)).unwrap_or_default().iter().sum()
+            table
+                .get(names.pairs_of(worker))
+                .unwrap_or_default()
+                .iter()
+                .sum()
         };
         let mut habits = Habits {
             others: vec![weight(imagined_spam); names.labels.len()],
@@ -217,9 +220,10 @@ impl<'a> Model<'a> {
         for (worker, &strategy_of) in self.strategy_of.iter().enumerate() {
             let (spam, knowing) = (sum(&counts.spam, worker), sum(&counts.knowing, worker));
             let all = weight(spam + knowing + 2.0 * imagined);
-            habits
-                .habit_or_knows
-                .push([weight(spam + imagined) / all, weight(knowing + imagined) / all]);
+            habits.habit_or_knows.push([
+                weight(spam + imagined) / all,
+                weight(knowing + imagined) / all,
+            ]);
             let all = weight(sum(&counts.spam, strategy_of) + classes * imagined_spam);
             let share = |pair: usize| {
                 let spam = counts.spam.get(pair)?;

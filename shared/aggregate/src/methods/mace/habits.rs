@@ -37,14 +37,22 @@ impl Habits {
     pub(super) fn skills(&self, priors: &[f64]) -> Vec<f64> {
         let prior = |label: usize| priors.get(label).copied().unwrap_or_default();
         let other = |label: usize| self.others.get(label).copied().unwrap_or_default();
-        let by_others: f64 = (0..self.others.len()).map(|label| prior(label) * other(label)).sum();
-        let workers = self.habit_or_knows.iter().zip(&self.factor).zip(&self.favourites);
+        let by_others: f64 = (0..self.others.len())
+            .map(|label| prior(label) * other(label))
+            .sum();
+        let workers = self
+            .habit_or_knows
+            .iter()
+            .zip(&self.factor)
+            .zip(&self.favourites);
         workers
             .map(|((&[habit, knows], factor), favourites)| {
                 let by_favourites: f64 = favourites
                     .iter()
                     .map(|&(label, probability)| (label as usize, probability))
-                    .map(|(label, probability)| prior(label) * (probability - other(label) * factor))
+                    .map(|(label, probability)| {
+                        prior(label) * (probability - other(label) * factor)
+                    })
                     .sum();
                 knows + habit * (by_others * factor + by_favourites)
             })
