@@ -235,8 +235,10 @@ mod tests {
         }
     }
 
+    type Function = fn(f64) -> Trial;
+
     /// From scipy 1.17's `DCSRCH`.
-    const SCIPY: [(fn(f64) -> Trial, f64, f64); 8] = [
+    const SCIPY: [(Function, f64, f64); 8] = [
         (rational, 0.001, 1.365),
         (rational, 0.1, 1.441_372_079_089_274_1),
         (rational, 10.0, 10.0),
