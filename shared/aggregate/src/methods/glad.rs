@@ -3,11 +3,10 @@
 //! An answer is right with probability 1 / (1 + exp(−*ability* × *easiness*)), and wrong answers are even among the
 //! other labels. A worker of ability 0 guesses between right and wrong, and one of negative ability errs on
 //! purpose; a task of easiness near 0 is too difficult for everybody. Abilities and the logarithms of easiness are
-//! believed to be normal, with mean 1 and deviation 1, and are found together with the labels by
-//! expectation-maximisation.
+//! believed to be normal, with mean 1 and deviation 1, and are found together with the labels.
 //!
-//! The expectation needs no more than the answered labels, and the maximisation no more than the probability that
-//! each answer is right: an iteration costs as much as there are answers, however many labels there are.
+//! What is expected of labels needs no more than the answered ones, and its derivatives no more than the probability
+//! that each answer is right: an iteration costs as much as there are answers, however many labels there are.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -25,17 +24,22 @@ use crate::{Gold, MethodError, Mode};
 ///
 /// # The default mode
 ///
-/// The objective is the logarithm of the posterior density of abilities and easiness, and no iteration makes it
-/// worse.
+/// The objective is the logarithm of the posterior density of abilities and easiness, and no iteration, of ten steps
+/// of conjugate gradients each, makes it worse.
 ///
 /// # crowd-kit's mode
 ///
 /// crowd-kit's `GLAD` with its default settings. Its objective is the expected log-likelihood of answers and labels,
-/// divided by answers times labels, so it is the number of labels that says when it stops; its labels' probabilities
-/// are older by one maximisation than its abilities. Both are the same here. Its maximisation is scipy's conjugate
-/// gradients; here it is our own, to the same tolerance. So numbers are not the same to the last digit: labels were
-/// the same on five real crowds, abilities and logarithms of easiness differed by less than 0.01, and the objective
-/// was at least as high. crowd-kit knows no known labels; `gold` is not used.
+/// divided by answers times labels; it lacks the labels' entropy, so it may fall, and that ends the iterations. The
+/// probabilities of labels are older by one maximisation than abilities are. Both are the same here, and so is the
+/// maximisation, 25 steps of scipy's conjugate gradients at most. These make small differences large: after two
+/// iterations, crowd-kit's own numbers depend on the order of rows, and with them when it stops. So the first gain
+/// below the tolerance does not end the iterations here, but the second in a row. On five real crowds labels were
+/// crowd-kit's; abilities and logarithms of easiness differed by less than 0.01 on four, and by up to 0.08 on the
+/// fifth, where crowd-kit with its rows shuffled differs by 0.1. `gold` is not used, crowd-kit has none.
+///
+/// Accuracy on real crowds (crowd-kit's mode in brackets): bluebirds 0.722 (0.722), labelme 0.776 (0.775), weather
+/// 0.853 (0.853).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Glad {
     /// At most so many iterations.
@@ -155,6 +159,7 @@ impl Model<'_> {
         let mut stop = StopReason::IterationLimit;
         // crowd-kit compares its first value with one that was not divided, so the first test is always passed.
         let mut last = f64::NEG_INFINITY;
+        let mut gained = true;
         let cells = count_as_f64(self.answers.len()) * count_as_f64(self.answers.labels().len());
         while history.len() < settings.iterations {
             let expected = self.expect(&point);
@@ -166,11 +171,13 @@ impl Model<'_> {
                 - 0.5 * TAU.ln() * count_as_f64(point.len());
             let value = value / cells;
             history.push(value);
-            if value - last < settings.tolerance {
+            let gain = value - last;
+            let gains = gain >= settings.tolerance;
+            if gain < settings.tolerance.min(0.0) || !(gains || gained) {
                 stop = StopReason::Converged;
                 break;
             }
-            last = value;
+            (last, gained) = (value, gains);
         }
         let probabilities = self.probabilities(&before);
         self.finish(&point, probabilities, history, stop)
@@ -202,13 +209,16 @@ impl Model<'_> {
     ) -> f64 {
         posterior.clear();
         let mut all_wrong = -count_as_f64(self.answers.labels().len()).ln();
+        let mut factors = Factors::default();
         for &pair in own {
             let (ability, label) = self.of_pair(abilities, pair);
             let x = ability * easiness;
-            all_wrong -= x.max(0.0) + (-x.abs()).exp().ln_1p() + self.ln_others;
+            // ln σ(−x) = −max(x, 0) − ln(1 + e^−|x|).
+            all_wrong -= x.max(0.0) + self.ln_others;
+            factors.multiply(1.0 + (-x.abs()).exp());
             posterior.add(label, x + self.ln_others);
         }
-        all_wrong + posterior.normalise(known)
+        all_wrong - factors.ln() + posterior.normalise(known)
     }
 
     fn expect(&self, point: &[f64]) -> Expectation {
@@ -368,8 +378,40 @@ struct Sums {
     curvature: Vec<f64>,
 }
 
-/// How many factors of at most 2 are multiplied before a logarithm is taken.
-const FACTORS: usize = 512;
+/// A product of factors from 1 to 2, of which the logarithm is wanted: one logarithm for many factors.
+struct Factors {
+    product: f64,
+    count: u32,
+    ln: f64,
+}
+
+impl Default for Factors {
+    fn default() -> Self {
+        Self {
+            product: 1.0,
+            count: 0,
+            ln: 0.0,
+        }
+    }
+}
+
+impl Factors {
+    /// So many factors of 2 are still a float.
+    const MOST: u32 = 1000;
+
+    fn multiply(&mut self, factor: f64) {
+        self.product *= factor;
+        self.count += 1;
+        if self.count == Self::MOST {
+            self.ln += self.product.ln();
+            (self.product, self.count) = (1.0, 0);
+        }
+    }
+
+    fn ln(&self) -> f64 {
+        self.ln + self.product.ln()
+    }
+}
 
 impl Sums {
     fn new(workers: usize) -> Self {
@@ -390,7 +432,7 @@ impl Sums {
         answers: impl Iterator<Item = (&'b u32, &'b f64)>,
     ) -> (f64, f64) {
         let (mut gradient, mut curvature) = (0.0, 0.0);
-        let (mut product, mut factors) = (1.0, 0);
+        let mut factors = Factors::default();
         for (&pair, right) in answers {
             let Some(pair) = model.answers.names().pairs.get(pair as usize) else {
                 continue;
@@ -400,12 +442,7 @@ impl Sums {
             // ln σ(x) = min(x, 0) − ln(1 + e^−|x|), and ln σ(−x) = ln σ(x) − x.
             let small = (-x.abs()).exp();
             self.value += x.min(0.0) - (1.0 - right) * x;
-            product *= 1.0 + small;
-            factors += 1;
-            if factors == FACTORS {
-                self.value -= product.ln();
-                (product, factors) = (1.0, 0);
-            }
+            factors.multiply(1.0 + small);
             let larger = 1.0 / (1.0 + small);
             let surprise = right - if x >= 0.0 { larger } else { small * larger };
             let variance = small * larger * larger;
@@ -419,7 +456,7 @@ impl Sums {
                 *curvature += variance * easiness * easiness;
             }
         }
-        self.value -= product.ln();
+        self.value -= factors.ln();
         (gradient, curvature)
     }
 }

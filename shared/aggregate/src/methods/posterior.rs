@@ -9,11 +9,10 @@ use crate::answers::count_as_f64;
 /// The probabilities of one task after the other.
 #[derive(Debug)]
 pub(crate) struct Posterior {
-    /// For every label the sum of what was added, then its probability.
-    values: Vec<f64>,
-    answered: Vec<bool>,
-    /// The answered labels.
-    labels: Vec<u32>,
+    /// Every answered label with the sum of what was added for it, then with its probability.
+    answered: Vec<(u32, f64)>,
+    /// For every label its place in `answered`, counted from 1; 0 if nobody gave it.
+    places: Vec<u32>,
     /// The probability of each label that nobody gave.
     rest: f64,
 }
@@ -21,47 +20,42 @@ pub(crate) struct Posterior {
 impl Posterior {
     pub(crate) fn new(classes: usize) -> Self {
         Self {
-            values: vec![0.0; classes],
-            answered: vec![false; classes],
-            labels: Vec::new(),
+            answered: Vec::new(),
+            places: vec![0; classes],
             rest: 0.0,
         }
     }
 
     /// Begins the next task.
     pub(crate) fn clear(&mut self) {
-        for label in self.labels.drain(..) {
-            if let (Some(value), Some(answered)) = (
-                self.values.get_mut(label as usize),
-                self.answered.get_mut(label as usize),
-            ) {
-                *value = 0.0;
-                *answered = false;
+        for (label, _) in self.answered.drain(..) {
+            if let Some(place) = self.places.get_mut(label as usize) {
+                *place = 0;
             }
         }
         self.rest = 0.0;
     }
 
-    /// Takes an answer whose label is `odds` times as likely after it, as a logarithm.
+    /// Takes an answer; its label becomes `odds` times as likely, which is given as a logarithm.
     pub(crate) fn add(&mut self, label: u32, odds: f64) {
-        if let (Some(value), Some(answered)) = (
-            self.values.get_mut(label as usize),
-            self.answered.get_mut(label as usize),
-        ) {
-            *value += odds;
-            if !*answered {
-                *answered = true;
-                self.labels.push(label);
+        let Some(place) = self.places.get_mut(label as usize) else {
+            return;
+        };
+        match self.answered.get_mut((*place as usize).wrapping_sub(1)) {
+            Some((_, sum)) => *sum += odds,
+            None => {
+                self.answered.push((label, odds));
+                // There are no more labels than 32 bits can count.
+                *place = u32::try_from(self.answered.len()).unwrap_or_default();
             }
         }
     }
 
     /// What was added for a label, and its probability after [`Posterior::normalise`].
     pub(crate) fn of(&self, label: u32) -> f64 {
-        match self.answered.get(label as usize) {
-            Some(true) => self.values.get(label as usize).copied().unwrap_or_default(),
-            _ => self.rest,
-        }
+        let place = self.places.get(label as usize).copied().unwrap_or_default();
+        let answered = self.answered.get((place as usize).wrapping_sub(1));
+        answered.map_or(self.rest, |&(_, value)| value)
     }
 
     /// Turns sums into probabilities; gives the logarithm of what all labels sum up to, where labels without an
@@ -73,43 +67,37 @@ impl Posterior {
             self.add(known, 1.0);
             return own;
         }
-        let unanswered = count_as_f64(self.values.len() - self.labels.len());
-        let mut largest = if unanswered > 0.0 {
+        let unanswered = count_as_f64(self.places.len() - self.answered.len());
+        let least = if unanswered > 0.0 {
             0.0
         } else {
             f64::NEG_INFINITY
         };
-        for &label in &self.labels {
-            largest = self.of(label).max(largest);
-        }
+        let sums = self.answered.iter().map(|&(_, sum)| sum);
+        let largest = sums.fold(least, f64::max);
         let rest = if unanswered > 0.0 {
             (-largest).exp()
         } else {
             0.0
         };
-        let mut sum = unanswered * rest;
-        for &label in &self.labels {
-            if let Some(value) = self.values.get_mut(label as usize) {
-                *value = (*value - largest).exp();
-                sum += *value;
-            }
+        let mut all = unanswered * rest;
+        for (_, value) in &mut self.answered {
+            *value = (*value - largest).exp();
+            all += *value;
         }
-        let scale = 1.0 / sum;
-        for &label in &self.labels {
-            if let Some(value) = self.values.get_mut(label as usize) {
-                *value *= scale;
-            }
+        for (_, value) in &mut self.answered {
+            *value /= all;
         }
-        self.rest = rest * scale;
-        largest + sum.ln()
+        self.rest = rest / all;
+        largest + all.ln()
     }
 
     /// Writes the probabilities of all labels.
     pub(crate) fn write(&self, row: &mut [f64]) {
         row.fill(self.rest);
-        for &label in &self.labels {
+        for &(label, probability) in &self.answered {
             if let Some(cell) = row.get_mut(label as usize) {
-                *cell = self.of(label);
+                *cell = probability;
             }
         }
     }
