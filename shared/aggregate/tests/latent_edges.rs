@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use quorate_aggregate::{
     Aggregated, Answers, AnswersBuilder, Glad, Gold, Kos, Mace, MaceLearning, MethodError, Mode,
-    glad, kos, mace,
+    glad, kos, mace, majority_vote,
 };
 
 type Row = (u32, u32, u32);
@@ -127,6 +127,21 @@ proptest! {
         for (one, other) in one.iter().zip(&other) {
             prop_assert_eq!(bits(one), bits(other));
         }
+    }
+
+    /// Which sign is which label is a matter of the majority.
+    #[test]
+    fn kos_is_on_the_side_of_the_majority(rows in rows(2)) {
+        let answers = build(&rows, 2);
+        let (found, majority) = (kos(&answers, &Kos::default()).unwrap(), majority_vote(&answers));
+        let mut agreement = 0;
+        for task in 0..answers.tasks().len() {
+            // Tasks with a tie, there or here, do not count.
+            if majority.confidence(task) > Some(0.5) && found.confidence(task) > Some(0.5) {
+                agreement += if found.label(task) == majority.label(task) { 1 } else { -1 };
+            }
+        }
+        prop_assert!(agreement >= 0, "{agreement}");
     }
 
     #[test]

@@ -93,3 +93,31 @@ pub(crate) fn add_to(sums: &mut [f64], table: &[f64]) {
         *sum += value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ANSWERS, MOST, blocks};
+    use crate::AnswersBuilder;
+
+    #[test]
+    fn blocks_are_all_tasks_with_their_answers() {
+        let mut builder = AnswersBuilder::new();
+        // One task has more answers than a block should.
+        for answer in 0..5 * ANSWERS {
+            let task = if answer < 2 * ANSWERS { 7 } else { answer / 3 };
+            builder.push(&task.to_string(), "ann", "a").unwrap();
+        }
+        let answers = builder.finish().unwrap();
+        let blocks = blocks(&answers);
+        assert!((2..=MOST).contains(&blocks.len()), "{}", blocks.len());
+        let (mut task, mut answer) = (0, 0);
+        for block in &blocks {
+            assert_eq!((block.tasks.start, block.answers.start), (task, answer));
+            let lengths: Vec<usize> = block.pairs_by_task(&answers).map(<[u32]>::len).collect();
+            assert_eq!(lengths.len(), block.tasks.len());
+            assert_eq!(lengths.iter().sum::<usize>(), block.answers.len());
+            (task, answer) = (block.tasks.end, block.answers.end);
+        }
+        assert_eq!((task, answer), (answers.tasks().len(), answers.len()));
+    }
+}
