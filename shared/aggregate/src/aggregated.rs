@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::answers::{Ids, Names, count_as_f64};
 use crate::gold::Gold;
 use crate::methods::confusion::rows;
+use crate::methods::mace::habits::Habits;
 
 /// Why a method stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub(crate) enum Confusion {
         /// For every worker: the answers, expected and imagined, that the skill was estimated from.
         trials: Vec<f64>,
     },
+    /// They know, or answer by habit.
+    Habits(Habits),
 }
 
 /// The standard deviation of a probability whose posterior is a Beta distribution, or one cell of a Dirichlet
@@ -179,6 +182,7 @@ impl Aggregated {
         let classes = self.labels().len();
         let mut matrix = vec![0.0; classes * classes];
         match self.confusion.as_ref()? {
+            Confusion::Habits(habits) => return habits.confusion(worker),
             Confusion::OneCoin { .. } => {
                 let wrong = (1.0 - skill) / count_as_f64(classes.max(2) - 1);
                 for (truth, row) in matrix.chunks_exact_mut(classes).enumerate() {
@@ -220,6 +224,7 @@ impl Aggregated {
     pub fn worker_confusion_deviation(&self, worker: usize) -> Option<Vec<f64>> {
         let classes = self.labels().len();
         match self.confusion.as_ref()? {
+            Confusion::Habits(_) => None,
             Confusion::OneCoin { trials } => {
                 let right = deviation(*self.skills.get(worker)?, *trials.get(worker)?);
                 let wrong = right / count_as_f64(classes.max(2) - 1);
@@ -253,6 +258,7 @@ impl Aggregated {
     pub fn worker_skill_deviation(&self, worker: usize) -> Option<f64> {
         let (classes, skill) = (self.labels().len(), *self.skills.get(worker)?);
         match self.confusion.as_ref()? {
+            Confusion::Habits(_) => None,
             Confusion::OneCoin { trials } => Some(deviation(skill, *trials.get(worker)?)),
             Confusion::Matrices { totals, .. } => {
                 let totals = totals.get(worker * classes..(worker + 1) * classes)?;

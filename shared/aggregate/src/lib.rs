@@ -1,9 +1,9 @@
 //! Answers in, labels out: deterministic label aggregation.
 //!
 //! A crowd gives several *answers* to every *task*; this crate turns them into one *label* a task, with a
-//! probability for every label and a skill for every worker. It reads, computes and writes; it knows no network,
-//! no clock and no random numbers, and everything is summed in the order of sorted ids, so the same answers give
-//! the same bytes whatever order they came in.
+//! probability for every label and a skill for every worker. It reads, computes and writes; it knows no network and
+//! no clock, random numbers come from a given seed, and everything is summed in the order of sorted ids, so the same
+//! answers give the same bytes whatever order they came in, on one thread as on many.
 //!
 //! ```
 //! use quorate_aggregate::{Answers, DawidSkene, Format, dawid_skene, majority_vote};
@@ -20,16 +20,20 @@
 //!
 //! [`majority_vote()`] needs nothing and explains itself. [`dawid_skene()`] learns how each worker errs and weighs
 //! answers accordingly; its default mode is made for small crowds, see the [`DawidSkene`] type for what was measured.
+//! [`mace()`] learns who spams and how, and [`glad()`] how able workers and how easy tasks are: both have one or two
+//! numbers a worker, and cost the same however many labels there are. [`kos()`] is for two labels.
 //!
 //! Every method is one file that takes [`Answers`] and gives an [`Aggregated`].
 
 mod aggregated;
 mod answers;
 mod error;
+mod gamma;
 mod gold;
 mod methods;
 mod mode;
 mod progress;
+mod random;
 mod read;
 
 pub use aggregated::{Aggregated, Separator, StopReason};
@@ -37,6 +41,9 @@ pub use answers::{Answers, AnswersBuilder, AnswersError, Ids, IdsIter};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
 pub use methods::dawid_skene::{DawidSkene, ErrorRows, InitialErrors, Prior, dawid_skene};
+pub use methods::glad::{Glad, glad};
+pub use methods::kos::{Kos, kos};
+pub use methods::mace::{Mace, MaceLearning, mace};
 pub use methods::majority_vote::majority_vote;
 pub use methods::one_coin_dawid_skene::{OneCoinDawidSkene, one_coin_dawid_skene};
 pub use mode::Mode;
