@@ -36,6 +36,11 @@ pub use answers::{Answers, AnswersBuilder, AnswersError};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
 pub use methods::dawid_skene::{DawidSkene, Prior, dawid_skene};
-pub use methods::majority_vote::majority_vote;
+pub use methods::gold_majority_vote::{GoldMajorityVote, gold_majority_vote};
+pub use methods::majority_vote::{
+    MissingSkill, Skills, WeightedMajorityVote, majority_vote, weighted_majority_vote,
+};
+pub use methods::wawa::wawa;
+pub use methods::zero_based_skill::{ZeroBasedSkill, zero_based_skill};
 pub use mode::Mode;
 pub use read::{BadRow, Format, HeaderError, InvalidRows, ReadError, ReadReport, RowProblem};
