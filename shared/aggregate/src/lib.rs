@@ -40,6 +40,7 @@ pub use methods::gold_majority_vote::{GoldMajorityVote, gold_majority_vote};
 pub use methods::majority_vote::{
     MissingSkill, Skills, WeightedMajorityVote, majority_vote, weighted_majority_vote,
 };
+pub use methods::mmsr::{Mmsr, mmsr};
 pub use methods::wawa::wawa;
 pub use methods::zero_based_skill::{ZeroBasedSkill, zero_based_skill};
 pub use mode::Mode;

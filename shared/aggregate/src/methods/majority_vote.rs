@@ -122,22 +122,41 @@ pub(crate) fn vote_shares(answers: &Answers) -> Vec<f64> {
 /// The share of every label among a task's votes: tasks × labels. A worker without a weight does not vote; one who
 /// does must be at every task.
 pub(crate) fn shares(answers: &Answers, weight: impl Fn(usize) -> Option<f64> + Sync) -> Vec<f64> {
+    table(answers, |ballot, task, row| {
+        ballot.count(answers, task, &weight, |label, share| {
+            if let Some(sum) = row.get_mut(label) {
+                *sum += share;
+            }
+        });
+    })
+}
+
+/// The sum of the votes for every label, which may be negative: tasks × labels.
+pub(crate) fn scores(answers: &Answers, weight: impl Fn(usize) -> Option<f64> + Sync) -> Vec<f64> {
+    table(answers, |ballot, task, row| {
+        ballot.add(answers, task, &weight);
+        for (_, label) in answers.of_task(task) {
+            if let Some(sum) = row.get_mut(label) {
+                *sum += ballot.take(label);
+            }
+        }
+    })
+}
+
+/// Fills a table of tasks × labels, block by block.
+fn table(answers: &Answers, fill: impl Fn(&mut Ballot, usize, &mut [f64]) + Sync) -> Vec<f64> {
     let classes = answers.labels().len();
-    let mut shares = vec![0.0; answers.tasks().len() * classes];
-    shares
+    let mut table = vec![0.0; answers.tasks().len() * classes];
+    table
         .par_chunks_mut(BLOCK * classes)
         .enumerate()
         .for_each(|(block, rows)| {
             let mut ballot = Ballot::new(classes);
             for (row, task) in rows.chunks_exact_mut(classes).zip(block * BLOCK..) {
-                ballot.count(answers, task, &weight, |label, share| {
-                    if let Some(sum) = row.get_mut(label) {
-                        *sum += share;
-                    }
-                });
+                fill(&mut ballot, task, row);
             }
         });
-    shares
+    table
 }
 
 /// The label that wins every task: the first maximum of [`shares`], without a table of them.
@@ -189,12 +208,18 @@ impl Ballot {
             total = self.add(answers, task, |worker| weight(worker).map(|_| 1.0));
         }
         for (_, label) in answers.of_task(task) {
-            if let Some(sum) = self.sums.get_mut(label) {
-                share(label, std::mem::take(sum).value() / total);
-            }
+            share(label, self.take(label) / total);
         }
     }
 
+    /// The votes for a label, which are then zero again.
+    fn take(&mut self, label: usize) -> f64 {
+        self.sums
+            .get_mut(label)
+            .map_or(0.0, |sum| std::mem::take(sum).value())
+    }
+
+    /// Adds a task's votes, and gives the sum of all of them.
     fn add(
         &mut self,
         answers: &Answers,
