@@ -294,7 +294,8 @@ impl Aggregated {
     }
 }
 
-fn table<W: Write>(writer: W, separator: Separator) -> csv::Writer<W> {
+/// A table to write rows to.
+pub(crate) fn table<W: Write>(writer: W, separator: Separator) -> csv::Writer<W> {
     let delimiter = match separator {
         Separator::Comma => b',',
         Separator::Tab => b'\t',

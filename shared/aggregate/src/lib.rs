@@ -28,6 +28,7 @@ mod answers;
 mod error;
 mod gold;
 mod methods;
+pub mod metrics;
 mod mode;
 mod read;
 
@@ -35,6 +36,9 @@ pub use aggregated::{Aggregated, Separator, StopReason};
 pub use answers::{Answers, AnswersBuilder, AnswersError};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
+pub use methods::binary_relevance::{
+    LabelSetError, LabelSets, LabelSetsBuilder, LabelSetsError, MultiLabel, binary_relevance,
+};
 pub use methods::dawid_skene::{DawidSkene, Prior, dawid_skene};
 pub use methods::gold_majority_vote::{GoldMajorityVote, gold_majority_vote};
 pub use methods::majority_vote::{

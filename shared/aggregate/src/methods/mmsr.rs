@@ -16,21 +16,22 @@ use crate::methods::majority_vote::{scores, voted};
 use crate::{MethodError, majority_vote};
 
 /// With how many others an answer is compared at most, in the sorted circle of the task's answers.
-const COMPARED: usize = 1000;
+const COMPARED: usize = 256;
 
 /// Settings of [`mmsr()`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mmsr {
     /// At most so many iterations; at least 1.
     pub iterations: usize,
-    /// Stop when the rank-one matrix moves by less than this (Frobenius norm); 0 or more.
+    /// Stop when the rank-one matrix moves by less than this share of its size (Frobenius norms); 0 or more. crowd-kit
+    /// takes the move as it is, which a large crowd's rounding errors never get below.
     pub tolerance: f64,
 }
 
 impl Default for Mmsr {
     fn default() -> Self {
         Self {
-            iterations: 10_000,
+            iterations: 1000,
             tolerance: 1e-10,
         }
     }
@@ -40,7 +41,7 @@ impl Default for Mmsr {
 /// that weigh `ln((K − 1)·p / (1 − p))`.
 ///
 /// Follows Qianqian Ma and Alex Olshevsky, *Adversarial Crowdsourcing Through Robust Rank-One Matrix Completion*
-/// (NeurIPS 2020). With these weights, the sum of votes for a label is the logarithm of its probability, up to a
+/// (`NeurIPS` 2020). With these weights, the sum of votes for a label is the logarithm of its probability, up to a
 /// constant; so unlike in crowd-kit, where they are shares of the sum of weights, probabilities are their softmax. A
 /// weight may be negative: who is worse than chance speaks for the other labels.
 ///
@@ -62,8 +63,8 @@ impl Default for Mmsr {
 ///
 /// The result's [`Aggregated::worker_columns`] have the `weight`; [`Aggregated::log_likelihood`] is minus what the
 /// tolerance bounds. Memory is 16 bytes for every worker and other worker with common tasks; time is
-/// Σ (answers of a task)² once, and that memory's entries in every iteration. A task of more than a thousand answers
-/// costs a thousand comparisons an answer.
+/// Σ (answers of a task)² once, and that memory's entries in every iteration. At most 256 other answers of a task count
+/// in this square: in a task of more, an answer is compared with those of the workers next to it in order.
 ///
 /// # Errors
 /// [`MethodError::Setting`] for a tolerance that is negative or not a number, or for no iterations.
@@ -257,7 +258,8 @@ impl<'a> Completion<'a> {
         for _ in 0..iterations {
             let right = self.fit(&self.left, &self.right);
             let left = self.fit(&right, &self.left);
-            let moved = distance([&left, &right], [&self.left, &self.right]);
+            let moved =
+                distance([&left, &right], [&self.left, &self.right]) / (norm(&left) * norm(&right));
             (self.left, self.right) = (left, right);
             history.push(-moved);
             if moved < tolerance {
@@ -275,11 +277,9 @@ impl<'a> Completion<'a> {
             };
             values.clear();
             values.extend(partners.iter().filter_map(value));
-            values.sort_unstable_by(f64::total_cmp);
-            let below = values.partition_point(|&value| value < now);
-            let above = values.len() - values.partition_point(|&value| value <= now);
-            let kept = self.left_out.min(below)..values.len() - self.left_out.min(above);
-            let kept = values.get(kept).unwrap_or_default();
+            let below = values.iter().filter(|&&value| value < now).count();
+            let above = values.iter().filter(|&&value| value > now).count();
+            let kept = middle(values, self.left_out.min(below), self.left_out.min(above));
             let sum: f64 = kept.iter().sum();
             if kept.is_empty() {
                 now
@@ -314,6 +314,22 @@ impl<'a> Completion<'a> {
         }
         strengths
     }
+}
+
+/// The values without so many of the smallest and of the largest.
+fn middle(values: &mut [f64], smallest: usize, largest: usize) -> &[f64] {
+    let end = values.len().saturating_sub(largest);
+    if smallest >= end {
+        return &[];
+    }
+    if end < values.len() {
+        values.select_nth_unstable_by(end, f64::total_cmp);
+    }
+    let (kept, _) = values.split_at_mut(end);
+    if smallest > 0 {
+        kept.select_nth_unstable_by(smallest, f64::total_cmp);
+    }
+    kept.get(smallest..).unwrap_or_default()
 }
 
 fn norm(vector: &[f64]) -> f64 {

@@ -1,6 +1,7 @@
 //! The methods: one file each, which takes [`Answers`](crate::Answers) and gives an
 //! [`Aggregated`](crate::Aggregated).
 
+pub(crate) mod binary_relevance;
 pub(crate) mod dawid_skene;
 mod em;
 pub(crate) mod gold_majority_vote;
