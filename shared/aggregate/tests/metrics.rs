@@ -1,9 +1,5 @@
 //! Metrics are crowd-kit's on real crowds, to 10⁻⁹, and right on small examples.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "in a test, a panic is a failure"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
 use std::collections::BTreeMap;
 use std::fs::File;

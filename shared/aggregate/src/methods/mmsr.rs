@@ -32,7 +32,7 @@ impl Default for Mmsr {
     fn default() -> Self {
         Self {
             iterations: 1000,
-            tolerance: 1e-10,
+            tolerance: 1e-6,
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn accuracy(answers: &Answers, found: &Aggregated) -> Option<f64> {
     (answered > 0).then(|| right as f64 / answered as f64)
 }
 
-/// [`accuracy`] of every worker's answers, in the order of [`Answers::workers`]; `None` for a worker without an answer
+/// [`accuracy()`] of every worker's answers, in the order of [`Answers::workers`]; `None` for a worker without an answer
 /// to a task that is in `found`. crowd-kit's `accuracy_on_aggregates(by='worker')`.
 #[must_use]
 pub fn accuracy_by_worker(answers: &Answers, found: &Aggregated) -> Vec<Option<f64>> {
@@ -32,7 +32,7 @@ pub fn accuracy_by_worker(answers: &Answers, found: &Aggregated) -> Vec<Option<f
     tallies.map(GoldTally::accuracy).collect()
 }
 
-/// [`accuracy`] of every task's answers, in the order of [`Answers::tasks`]; `None` for a task that is not in `found`.
+/// [`accuracy()`] of every task's answers, in the order of [`Answers::tasks`]; `None` for a task that is not in `found`.
 /// crowd-kit's `accuracy_on_aggregates(by='task')`.
 #[must_use]
 pub fn accuracy_by_task(answers: &Answers, found: &Aggregated) -> Vec<Option<f64>> {

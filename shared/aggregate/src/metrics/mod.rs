@@ -2,14 +2,14 @@
 //!
 //! | question | measure |
 //! |---|---|
-//! | How often do workers agree with the labels? | [`accuracy`], [`accuracy_by_worker`], [`accuracy_by_task`] |
+//! | How often do workers agree with the labels? | [`accuracy()`], [`accuracy_by_worker`], [`accuracy_by_task`] |
 //! | How much do answers differ? | [`uncertainty_by_task`], [`uncertainty_by_worker`] |
 //! | How well do workers' skills explain the labels? | [`consistency_by_task`] |
 //! | Do workers agree more than by chance? | [`alpha_krippendorff`] |
-//! | Who always answers the same? | [`entropy_threshold`] |
+//! | Who always answers the same? | [`entropy_threshold()`] |
 //! | Do probabilities mean what they say? | [`expected_calibration_error`], [`negative_log_likelihood`], [`brier_score`] |
 //!
-//! Those by task or by worker give one number for each, in the order of [`Answers`](crate::Answers); the single number
+//! Those by task or by worker give one number for each, in the order of `Answers`; the single number
 //! that crowd-kit gives by default is their mean.
 
 mod accuracy;
