@@ -227,6 +227,21 @@ fn gold_weighs_by_accuracy_above_chance() {
             worker: "eve".to_owned()
         }
     );
+    // Six wrong answers: a skill of 4/12 is below chance, and does not vote.
+    settings.mode = Mode::Default;
+    let mut rows: Vec<_> = ["1", "2", "3", "4", "5", "6"]
+        .map(|task| (task, "ann", "a"))
+        .into();
+    rows.extend([("7", "ann", "a"), ("7", "bob", "b")]);
+    settings.gold = (1..=6)
+        .map(|task: u8| (task.to_string(), "b".to_owned()))
+        .collect();
+    let found = gold_majority_vote(&build(&rows), &settings).unwrap();
+    assert_near(&found.worker_columns()[0].1, &[0.0, 1.0 / 3.0]);
+    assert_eq!(found.task_probabilities(6), Some([0.0, 1.0].as_slice()));
+
+    settings.mode = Mode::CrowdKit;
+    settings.gold = Gold::from([("1".to_owned(), "a".to_owned())]);
     // Eve is wrong about task 2, and Ann and Bob about it and a label that nobody gave.
     settings.gold.insert("2".to_owned(), "z".to_owned());
     let found = gold_majority_vote(&answers, &settings).unwrap();

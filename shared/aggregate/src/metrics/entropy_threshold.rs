@@ -41,8 +41,7 @@ const ROUNDING: f64 = 1e-12;
 /// [uncertainty](super::uncertainty_by_worker) at or below a percentile of all.
 ///
 /// It finds workers who click one button only, and, since *somebody* is always below a percentile, honest ones as
-/// well: look at who was dropped. If all workers are equally uncertain, all are dropped. The percentile is between two
-/// workers by linear interpolation, as numpy's. Follows crowd-kit's `entropy_threshold`, which warns if half of the
+/// well: look at who was dropped. If all workers are equally uncertain, all are dropped. Follows crowd-kit's `entropy_threshold`, which warns if half of the
 /// answers are dropped; that is [`Thresholded::dropped_answers`] here.
 ///
 /// # Errors
@@ -108,7 +107,9 @@ fn labels_of(answers: &Answers, workers: &[bool]) -> usize {
     labels.len()
 }
 
-/// A percentile of sorted values by linear interpolation; nothing is below that of no values.
+/// The largest of sorted values that is not above a percentile; nothing is below that of no values.
+///
+/// numpy's percentile lies between this value and the next, by linear interpolation; no value is between them.
 fn percentile(sorted: &[f64], percentile: f64) -> f64 {
     let place = percentile / 100.0 * count_as_f64(sorted.len().saturating_sub(1));
     #[expect(
@@ -116,12 +117,8 @@ fn percentile(sorted: &[f64], percentile: f64) -> f64 {
         clippy::cast_sign_loss,
         reason = "between 0 and the number of values"
     )]
-    let below = place as usize;
-    let Some(&low) = sorted.get(below) else {
-        return f64::NEG_INFINITY;
-    };
-    let high = sorted.get(below + 1).copied().unwrap_or(low);
-    low + (high - low) * place.fract()
+    let place = place as usize;
+    sorted.get(place).copied().unwrap_or(f64::NEG_INFINITY)
 }
 
 fn without(answers: &Answers, is_dropped: &[bool]) -> Result<Option<Answers>, MethodError> {
