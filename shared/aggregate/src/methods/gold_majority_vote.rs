@@ -49,10 +49,10 @@ pub fn gold_majority_vote(
         Mode::Default => above_chance(&skills, answers.labels().len()),
         Mode::CrowdKit => skills.clone(),
     };
-    let probabilities = shares(answers, |worker| weights.get(worker).copied());
+    let outcome = shares(answers, |worker| weights.get(worker).copied());
     Ok(Aggregated {
         worker_columns: vec![("weight", weights)],
-        ..voted(answers, probabilities, skills)
+        ..voted(answers, outcome, skills)
     })
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::aggregated::{Aggregated, StopReason, arg_max};
+use crate::aggregated::{Aggregated, StopReason};
 use crate::answers::{Answers, count_as_f64};
 use crate::{GoldTally, MethodError};
 
@@ -44,9 +44,8 @@ pub struct WeightedMajorityVote {
 /// crowd-kit's `MajorityVote`.
 #[must_use]
 pub fn majority_vote(answers: &Answers) -> Aggregated {
-    let probabilities = vote_shares(answers);
-    let skills = agreement(answers, &probabilities);
-    voted(answers, probabilities, skills)
+    let skills = agreement(answers, |_| Some(1.0));
+    voted(answers, shares(answers, |_| Some(1.0)), skills)
 }
 
 /// Decides every task for the label whose answers' workers have the largest sum of skills; the smallest label wins a
@@ -65,9 +64,9 @@ pub fn weighted_majority_vote(
     settings: &WeightedMajorityVote,
 ) -> Result<Aggregated, MethodError> {
     let weights = weights(answers, settings)?;
-    let probabilities = shares(answers, |worker| weights.get(worker).copied().flatten());
-    let skills = agreement(answers, &probabilities);
-    Ok(voted(answers, probabilities, skills))
+    let weight = |worker: usize| weights.get(worker).copied().flatten();
+    let skills = agreement(answers, weight);
+    Ok(voted(answers, shares(answers, weight), skills))
 }
 
 /// The weight of every worker; one who does not vote has none.
@@ -116,13 +115,20 @@ const BLOCK: usize = 1 << 12;
 
 /// The share of every label among a task's answers: tasks × labels.
 pub(crate) fn vote_shares(answers: &Answers) -> Vec<f64> {
-    shares(answers, |_| Some(1.0))
+    shares(answers, |_| Some(1.0)).probabilities
+}
+
+/// A table of probabilities and the means of its columns.
+pub(crate) struct Outcome {
+    /// Tasks × labels.
+    probabilities: Vec<f64>,
+    priors: Vec<f64>,
 }
 
 /// The share of every label among a task's votes: tasks × labels. A worker without a weight does not vote; one who
 /// does must be at every task.
-pub(crate) fn shares(answers: &Answers, weight: impl Fn(usize) -> Option<f64> + Sync) -> Vec<f64> {
-    table(answers, |ballot, task, row| {
+pub(crate) fn shares(answers: &Answers, weight: impl Fn(usize) -> Option<f64> + Sync) -> Outcome {
+    outcome(answers, |ballot, task, row| {
         ballot.count(answers, task, &weight, |label, share| {
             if let Some(sum) = row.get_mut(label) {
                 *sum += share;
@@ -131,32 +137,61 @@ pub(crate) fn shares(answers: &Answers, weight: impl Fn(usize) -> Option<f64> + 
     })
 }
 
-/// The sum of the votes for every label, which may be negative: tasks × labels.
-pub(crate) fn scores(answers: &Answers, weight: impl Fn(usize) -> Option<f64> + Sync) -> Vec<f64> {
-    table(answers, |ballot, task, row| {
+/// The softmax of the sums of the votes, which may be negative: tasks × labels.
+pub(crate) fn softmax(answers: &Answers, weight: impl Fn(usize) -> Option<f64> + Sync) -> Outcome {
+    outcome(answers, |ballot, task, row| {
         ballot.add(answers, task, &weight);
         for (_, label) in answers.of_task(task) {
             if let Some(sum) = row.get_mut(label) {
                 *sum += ballot.take(label);
             }
         }
+        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        for value in &mut *row {
+            *value = (*value - largest).exp();
+        }
+        let sum: f64 = row.iter().sum();
+        for value in row {
+            *value /= sum;
+        }
     })
 }
 
-/// Fills a table of tasks × labels, block by block.
-fn table(answers: &Answers, fill: impl Fn(&mut Ballot, usize, &mut [f64]) + Sync) -> Vec<f64> {
+/// Fills a table of tasks × labels, block by block, and takes the means of its columns.
+fn outcome(answers: &Answers, fill: impl Fn(&mut Ballot, usize, &mut [f64]) + Sync) -> Outcome {
     let classes = answers.labels().len();
-    let mut table = vec![0.0; answers.tasks().len() * classes];
-    table
+    let tasks = answers.tasks().len();
+    let mut probabilities = vec![0.0; tasks * classes];
+    let blocks: Vec<Vec<f64>> = probabilities
         .par_chunks_mut(BLOCK * classes)
         .enumerate()
-        .for_each(|(block, rows)| {
+        .map(|(block, rows)| {
             let mut ballot = Ballot::new(classes);
+            let mut sums = vec![0.0; classes];
             for (row, task) in rows.chunks_exact_mut(classes).zip(block * BLOCK..) {
                 fill(&mut ballot, task, row);
+                add(&mut sums, row);
             }
-        });
-    table
+            sums
+        })
+        .collect();
+    let mut priors = vec![0.0; classes];
+    for sums in blocks {
+        add(&mut priors, &sums);
+    }
+    for prior in &mut priors {
+        *prior /= count_as_f64(tasks);
+    }
+    Outcome {
+        probabilities,
+        priors,
+    }
+}
+
+fn add(sums: &mut [f64], row: &[f64]) {
+    for (sum, value) in sums.iter_mut().zip(row) {
+        *sum += value;
+    }
 }
 
 /// The label that wins every task: the first maximum of [`shares`], without a table of them.
@@ -293,43 +328,25 @@ pub(crate) fn tallies(
         })
 }
 
-/// The share of every worker's distinct answers that equal the most probable label.
-pub(crate) fn agreement(answers: &Answers, probabilities: &[f64]) -> Vec<f64> {
-    let classes = answers.labels().len();
-    let decided = |task| {
-        let row = probabilities.get(task * classes..(task + 1) * classes)?;
-        Some(arg_max(row))
-    };
+/// The share of every worker's distinct answers that equal the label that wins the vote.
+pub(crate) fn agreement(
+    answers: &Answers,
+    weight: impl Fn(usize) -> Option<f64> + Sync,
+) -> Vec<f64> {
+    let winners = winners(answers, weight);
     // Every worker has an answer, and every task is decided.
-    tallies(answers, decided)
+    tallies(answers, |task| winners.get(task).copied())
         .into_iter()
         .map(|tally| tally.accuracy().unwrap_or_default())
         .collect()
 }
 
-/// The outcome of a vote: the priors are the mean of the probabilities.
-pub(crate) fn voted(answers: &Answers, probabilities: Vec<f64>, skills: Vec<f64>) -> Aggregated {
-    let classes = answers.labels().len();
-    let blocks: Vec<Vec<f64>> = probabilities
-        .par_chunks(BLOCK * classes)
-        .map(|rows| {
-            let mut sums = vec![0.0; classes];
-            rows.chunks_exact(classes)
-                .for_each(|row| add(&mut sums, row));
-            sums
-        })
-        .collect();
-    let mut priors = vec![0.0; classes];
-    for sums in blocks {
-        add(&mut priors, &sums);
-    }
-    for prior in &mut priors {
-        *prior /= count_as_f64(answers.tasks().len());
-    }
+/// The outcome of a vote, with skills.
+pub(crate) fn voted(answers: &Answers, outcome: Outcome, skills: Vec<f64>) -> Aggregated {
     Aggregated {
         names: Arc::clone(answers.names()),
-        probabilities,
-        priors,
+        probabilities: outcome.probabilities,
+        priors: outcome.priors,
         worker_answers: answers.worker_counts(),
         skills,
         confusion: None,
@@ -337,11 +354,5 @@ pub(crate) fn voted(answers: &Answers, probabilities: Vec<f64>, skills: Vec<f64>
         stop: StopReason::Direct,
         worker_columns: Vec::new(),
         task_columns: Vec::new(),
-    }
-}
-
-fn add(sums: &mut [f64], row: &[f64]) {
-    for (sum, value) in sums.iter_mut().zip(row) {
-        *sum += value;
     }
 }

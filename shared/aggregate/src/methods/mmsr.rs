@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::aggregated::{Aggregated, StopReason};
 use crate::answers::{Answers, count_as_f64};
-use crate::methods::majority_vote::{scores, voted};
+use crate::methods::majority_vote::{softmax, voted};
 use crate::{MethodError, majority_vote};
 
 /// With how many others an answer is compared at most, in the sorted circle of the task's answers.
@@ -112,27 +112,13 @@ pub fn mmsr(answers: &Answers, settings: &Mmsr) -> Result<Aggregated, MethodErro
         .collect();
     let weight = |skill: &f64| (skill * (1.0 - chance) / ((1.0 - skill) * chance)).ln();
     let weights: Vec<f64> = skills.iter().map(weight).collect();
-    let mut probabilities = scores(answers, |worker| weights.get(worker).copied());
-    probabilities
-        .par_chunks_exact_mut(classes)
-        .for_each(softmax);
+    let outcome = softmax(answers, |worker| weights.get(worker).copied());
     Ok(Aggregated {
         history,
         stop,
         worker_columns: vec![("weight", weights)],
-        ..voted(answers, probabilities, skills)
+        ..voted(answers, outcome, skills)
     })
-}
-
-fn softmax(row: &mut [f64]) {
-    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    for value in &mut *row {
-        *value = (*value - largest).exp();
-    }
-    let sum: f64 = row.iter().sum();
-    for value in row {
-        *value /= sum;
-    }
 }
 
 /// Another worker with tasks in common.

@@ -2,7 +2,7 @@
 
 use crate::Answers;
 use crate::aggregated::Aggregated;
-use crate::methods::majority_vote::{agreement, shares, vote_shares, voted};
+use crate::methods::majority_vote::{agreement, shares, voted};
 
 /// Decides by majority vote, takes the share of a worker's answers that agree as its skill, and votes again with
 /// skills as weights.
@@ -15,7 +15,7 @@ use crate::methods::majority_vote::{agreement, shares, vote_shares, voted};
 /// skills to [`weighted_majority_vote`](crate::weighted_majority_vote).
 #[must_use]
 pub fn wawa(answers: &Answers) -> Aggregated {
-    let skills = agreement(answers, &vote_shares(answers));
-    let probabilities = shares(answers, |worker| skills.get(worker).copied());
-    voted(answers, probabilities, skills)
+    let skills = agreement(answers, |_| Some(1.0));
+    let outcome = shares(answers, |worker| skills.get(worker).copied());
+    voted(answers, outcome, skills)
 }

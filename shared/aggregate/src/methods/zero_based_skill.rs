@@ -80,10 +80,10 @@ pub fn zero_based_skill(
             break;
         }
     }
-    let probabilities = shares(answers, |worker| skills.get(worker).copied());
+    let outcome = shares(answers, |worker| skills.get(worker).copied());
     Ok(Aggregated {
         history,
         stop,
-        ..voted(answers, probabilities, skills)
+        ..voted(answers, outcome, skills)
     })
 }
