@@ -21,6 +21,10 @@
 //! [`majority_vote()`] needs nothing and explains itself. [`dawid_skene()`] learns how each worker errs and weighs
 //! answers accordingly; its default mode is made for small crowds, see the [`DawidSkene`] type for what was measured.
 //!
+//! [`wawa()`] and [`zero_based_skill()`] weigh votes by how often workers agree with the outcome, and
+//! [`gold_majority_vote()`] by how they did on known labels. [`mmsr()`] withstands a minority of liars.
+//! [`binary_relevance()`] makes any of them decide on sets of labels. [`metrics`] tell how good the outcome is.
+//!
 //! Every method is one file that takes [`Answers`] and gives an [`Aggregated`].
 
 mod aggregated;
