@@ -405,7 +405,8 @@ fn fill(row: &mut [f64], truth: usize, [right, wrong]: [f64; 2]) {
     }
 }
 
-fn table<W: Write>(writer: W, separator: Separator) -> csv::Writer<W> {
+/// A table to write rows to.
+pub(crate) fn table<W: Write>(writer: W, separator: Separator) -> csv::Writer<W> {
     let delimiter = match separator {
         Separator::Comma => b',',
         Separator::Tab => b'\t',

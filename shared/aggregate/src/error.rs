@@ -1,6 +1,6 @@
 //! Why a method cannot run.
 
-use crate::UnknownGoldLabel;
+use crate::{AnswersError, UnknownGoldLabel};
 
 /// Why a method cannot run on these answers with these settings.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -9,6 +9,9 @@ pub enum MethodError {
     /// A known label does not exist.
     #[error(transparent)]
     UnknownGoldLabel(#[from] UnknownGoldLabel),
+    /// The answers that a method makes out of the given ones are none.
+    #[error(transparent)]
+    Answers(#[from] AnswersError),
     /// A setting is out of its range.
     #[error("{setting} is {value}; it must be {must}")]
     Setting {

@@ -23,6 +23,10 @@
 //! [`mace()`] learns who spams and how, and [`glad()`] how able workers and how easy tasks are: both have one or two
 //! numbers a worker, and cost the same however many labels there are. [`kos()`] is for two labels.
 //!
+//! [`wawa()`] and [`zero_based_skill()`] weigh votes by how often workers agree with the outcome, and
+//! [`gold_majority_vote()`] by how they did on known labels. [`mmsr()`] withstands a minority of liars.
+//! [`binary_relevance()`] makes any of them decide on sets of labels. [`metrics`] tell how good the outcome is.
+//!
 //! Every method is one file that takes [`Answers`] and gives an [`Aggregated`].
 
 mod aggregated;
@@ -31,6 +35,7 @@ mod error;
 mod gamma;
 mod gold;
 mod methods;
+pub mod metrics;
 mod mode;
 mod progress;
 mod random;
@@ -44,8 +49,17 @@ pub use methods::dawid_skene::{DawidSkene, ErrorRows, InitialErrors, Prior, dawi
 pub use methods::glad::{Glad, glad};
 pub use methods::kos::{Kos, kos};
 pub use methods::mace::{Mace, MaceLearning, mace};
-pub use methods::majority_vote::majority_vote;
 pub use methods::one_coin_dawid_skene::{OneCoinDawidSkene, one_coin_dawid_skene};
+pub use methods::binary_relevance::{
+    LabelSetError, LabelSets, LabelSetsBuilder, LabelSetsError, MultiLabel, binary_relevance,
+};
+pub use methods::gold_majority_vote::{GoldMajorityVote, gold_majority_vote};
+pub use methods::majority_vote::{
+    MissingSkill, Skills, WeightedMajorityVote, majority_vote, weighted_majority_vote,
+};
+pub use methods::mmsr::{Mmsr, mmsr};
+pub use methods::wawa::wawa;
+pub use methods::zero_based_skill::{ZeroBasedSkill, zero_based_skill};
 pub use mode::Mode;
 pub use read::{
     BadRow, Format, HeaderError, InvalidRows, Place, ReadError, ReadReport, RowProblem,
