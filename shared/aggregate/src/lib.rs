@@ -32,11 +32,12 @@ mod mode;
 mod progress;
 mod read;
 
-pub use aggregated::{Aggregated, Separator, StopReason};
+pub use aggregated::{Aggregated, Separator, StopReason, Warning};
 pub use answers::{Answers, AnswersBuilder, AnswersError};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
 pub use methods::dawid_skene::{DawidSkene, ErrorRows, InitialErrors, Prior, dawid_skene};
+pub use methods::hierarchical_dawid_skene::{HierarchicalDawidSkene, hierarchical_dawid_skene};
 pub use methods::majority_vote::majority_vote;
 pub use methods::one_coin_dawid_skene::{OneCoinDawidSkene, one_coin_dawid_skene};
 pub use mode::Mode;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::aggregated::{Aggregated, Confusion};
+use crate::aggregated::{Aggregated, Confusion, Imagined};
 use crate::answers::{Answers, Names, count_as_f64};
 use crate::gold::known_labels;
 use crate::methods::confusion::{Confusions, rows};
@@ -169,7 +169,7 @@ fn with_prior(
 
     let mut model = Confusions::start(answers, roles, vote_shares(answers));
     let maximise = |model: &mut Confusions<'_>, initial: Option<&Initial>| {
-        maximise_priors(&model.class_counts, &mut model.priors)
+        maximise_priors(IMAGINED_TASKS, &model.class_counts, &mut model.priors)
             + model.maximise(|worker, rows, totals| {
                 if let Some(initial) = initial {
                     initial.apply(names, worker, rows, totals);
@@ -183,7 +183,7 @@ fn with_prior(
         log_prior = maximise(&mut model, None);
         objective
     });
-    finish(answers, model, course, prior.imagined)
+    finish(answers, model, course, Imagined::Evenly(prior.imagined))
 }
 
 /// At so many answers of a worker on a class, on average, the imagined answers are doubled. Chosen, as the other
@@ -201,9 +201,13 @@ fn imagined_answers(answers: &Answers, prior: Prior) -> f64 {
 const IMAGINED_TASKS: f64 = 20.0;
 
 /// Sets the class priors, and gives the logarithm of the density of what is believed about them.
-fn maximise_priors(class_counts: &[f64], priors: &mut [f64]) -> f64 {
-    let imagined = IMAGINED_TASKS / count_as_f64(priors.len());
-    let total = IMAGINED_TASKS + class_counts.iter().sum::<f64>();
+pub(crate) fn maximise_priors(
+    imagined_tasks: f64,
+    class_counts: &[f64],
+    priors: &mut [f64],
+) -> f64 {
+    let imagined = imagined_tasks / count_as_f64(priors.len());
+    let total = imagined_tasks + class_counts.iter().sum::<f64>();
     let mut log_prior = 0.0;
     for (prior, count) in priors.iter_mut().zip(class_counts) {
         *prior = (count + imagined) / total;
@@ -264,7 +268,7 @@ impl ConfusionPrior {
 }
 
 /// The labels that a worker gave.
-fn labels(names: &Names, worker: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn labels(names: &Names, worker: usize) -> impl Iterator<Item = usize> {
     let own = names.pairs.get(names.pairs_of(worker)).unwrap_or_default();
     own.iter().map(|pair| pair.label as usize)
 }
@@ -300,7 +304,7 @@ fn like_crowd_kit(
             *probability = probability.max(CROWD_KIT_EPSILON);
         }
     }
-    finish(answers, model, course, Vec::new())
+    finish(answers, model, course, Imagined::Nothing)
 }
 
 /// Below this, what an expected number of answers adds to the objective is below its last bit.
@@ -452,11 +456,11 @@ impl Initial {
     }
 }
 
-fn finish(
+pub(crate) fn finish(
     answers: &Answers,
     model: Confusions<'_>,
     (history, stop): Course,
-    imagined: Vec<[f64; 2]>,
+    imagined: Imagined,
 ) -> Aggregated {
     let mut found = Aggregated {
         names: Arc::clone(answers.names()),
@@ -473,6 +477,9 @@ fn finish(
         stop,
         worker_columns: Vec::new(),
         task_columns: Vec::new(),
+        temperature: None,
+        majority: Vec::new(),
+        warnings: Vec::new(),
     };
     // A skill is the diagonal of the confusion matrix, weighed by how frequent the classes are.
     let skill = |worker| {

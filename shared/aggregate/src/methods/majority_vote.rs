@@ -35,6 +35,9 @@ pub fn majority_vote(answers: &Answers) -> Aggregated {
         stop: StopReason::Direct,
         worker_columns: Vec::new(),
         task_columns: Vec::new(),
+        temperature: None,
+        majority: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

@@ -363,6 +363,9 @@ impl<'a> OneCoin<'a> {
             stop,
             worker_columns: Vec::new(),
             task_columns: Vec::new(),
+            temperature: None,
+            majority: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 }
