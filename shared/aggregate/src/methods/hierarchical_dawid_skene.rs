@@ -15,19 +15,19 @@ use crate::methods::majority_vote::vote_shares;
 use crate::{Gold, MethodError, Progress};
 
 /// Tasks that are imagined, evenly of every class, so that a frequent class does not swallow a rare one early.
-const IMAGINED_TASKS: f64 = 100.0;
+const IMAGINED_TASKS: f64 = 200.0;
 /// So often it is learned anew what workers have in common; then that is kept, and no iteration makes the objective
 /// worse. More learning gains nothing, and lets small crowds drift.
-const LESSONS: usize = 5;
-/// The weight of votes beside the model is so many times that of one answer of each worker on each class.
-const VOTES: f64 = 2.0;
+const LESSONS: usize = 3;
+/// The weight of votes beside a model that has learned from very many answers.
+const VOTES: f64 = 0.3;
 /// Imagined votes for every label.
 const IMAGINED_VOTES: f64 = 0.1;
 
 /// Settings of [`hierarchical_dawid_skene()`]. There is nothing to tune: what a crowd is like is learned from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HierarchicalDawidSkene {
-    /// At most so many iterations, of which the first five learn what workers have in common and do not count in the
+    /// At most so many iterations, of which the first three learn what workers have in common and do not count in the
     /// history; 0 gives the majority vote with known labels put in place.
     pub iterations: usize,
     /// Stop when an iteration gains less than this in log-likelihood an answer.
@@ -60,7 +60,7 @@ impl Default for HierarchicalDawidSkene {
 ///   matrices are pulled together, where each errs in its own way, they are left apart.
 /// * **Votes.** What the model finds is combined with the share of votes by a logarithmic opinion pool (Genest and
 ///   Zidek, *Combining Probability Distributions*, 1986). Votes weigh the more the fewer answers there are of a worker
-///   on a class: at one answer they weigh double, at a hundred next to nothing. With one answer a task the outcome is
+///   on a class: at one answer they weigh more than the model, at a hundred a third of it. With one answer a task the outcome is
 ///   the majority vote.
 /// * **Known labels** are kept, and teach how workers err. Then one temperature for all other probabilities is found
 ///   by what the same model says of the known tasks when it does not know them, and used if it makes known labels
@@ -192,11 +192,11 @@ fn maximise_worker(
 fn weight_of_votes(answers: &Answers) -> f64 {
     let names = answers.names();
     let cells = count_as_f64(names.workers.len()) * count_as_f64(names.labels.len());
-    VOTES * cells / count_as_f64(answers.len())
+    VOTES + cells / count_as_f64(answers.len())
 }
 
 /// No share or probability counts as less in the pool.
-const LEAST: f64 = 1e-4;
+const LEAST: f64 = 1e-6;
 
 /// Combines every task's probabilities with its votes.
 fn pool_with_votes(answers: &Answers, probabilities: &mut [f64]) {
