@@ -145,7 +145,7 @@ impl Crowd {
             .from_path(folder.join("gt.tsv"))?
             .deserialize()
             .collect::<Result<_, _>>()?;
-        let answered: BTreeSet<&str> = answers.tasks().iter().map(|task| &**task).collect();
+        let answered: BTreeSet<&str> = answers.tasks().iter().collect();
         truth.retain(|task, _| answered.contains(task.as_str()));
         let name = folder.file_name().unwrap_or(folder.as_os_str());
         Ok(Self {

@@ -1,10 +1,12 @@
 //! The outcome of a method: labels, probabilities, workers.
 
+use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::answers::{Ids, Names, count_as_f64};
+use crate::answers::{Answers, Ids, Names, count_as_f64};
 use crate::gold::Gold;
+use crate::methods::common::Common;
 use crate::methods::confusion::rows;
 use crate::methods::mace::habits::Habits;
 
@@ -38,9 +40,7 @@ pub(crate) enum Confusion {
         observed: Vec<f64>,
         /// Workers × classes: the expected and imagined answers of a worker on tasks of each class.
         totals: Vec<f64>,
-        /// For every worker and true class: how many answers were imagined with the right label, and how many with one
-        /// certain wrong label. Empty if none were: unobserved answers have probability zero.
-        imagined: Vec<[f64; 2]>,
+        imagined: Imagined,
     },
     /// Every worker errs evenly, by its skill.
     OneCoin {
@@ -49,6 +49,67 @@ pub(crate) enum Confusion {
     },
     /// They know, or answer by habit.
     Habits(Habits),
+}
+
+/// How many answers a method imagined for every worker.
+#[derive(Debug, Clone)]
+pub(crate) enum Imagined {
+    /// None: unobserved answers have probability zero.
+    Nothing,
+    /// On each true class: so many with the right label, and so many with one certain wrong label.
+    Evenly(Vec<[f64; 2]>),
+    /// As the crowd errs.
+    Common(Common),
+}
+
+impl Imagined {
+    /// How many of a worker with `label` on tasks of class `truth`.
+    fn answers(&self, worker: usize, truth: usize, label: usize) -> f64 {
+        match self {
+            Self::Nothing => 0.0,
+            Self::Evenly(workers) => {
+                let [right, wrong] = workers.get(worker).copied().unwrap_or_default();
+                if label == truth { right } else { wrong }
+            }
+            Self::Common(common) => common.imagined(worker, truth, label),
+        }
+    }
+}
+
+/// What to know before trusting labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// On many tasks the label is not one of those with the most votes.
+    DiffersFromMajority {
+        /// So many tasks.
+        differ: usize,
+        /// Of so many.
+        tasks: usize,
+    },
+    /// Most tasks have fewer than three answers.
+    FewAnswers {
+        /// So many tasks.
+        few: usize,
+        /// Of so many.
+        tasks: usize,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DiffersFromMajority { differ, tasks } => write!(
+                formatter,
+                "{differ} of {tasks} labels are not those that most workers chose: look at some of them, or give known \
+                 labels"
+            ),
+            Self::FewAnswers { few, tasks } => write!(
+                formatter,
+                "{few} of {tasks} tasks have fewer than three answers: little can be learned about who is right"
+            ),
+        }
+    }
 }
 
 /// The standard deviation of a probability whose posterior is a Beta distribution, or one cell of a Dirichlet
@@ -73,6 +134,10 @@ pub struct Aggregated {
     pub(crate) stop: StopReason,
     pub(crate) worker_columns: Vec<(&'static str, Vec<f64>)>,
     pub(crate) task_columns: Vec<(&'static str, Vec<f64>)>,
+    pub(crate) temperature: Option<f64>,
+    /// Empty if the method does not compare itself with the majority vote.
+    pub(crate) majority: Vec<u32>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// The index of the first maximum.
@@ -87,6 +152,25 @@ pub(crate) fn arg_max(row: &[f64]) -> usize {
 }
 
 impl Aggregated {
+    /// Nothing yet, of these answers.
+    pub(crate) fn of(answers: &Answers) -> Self {
+        Self {
+            names: Arc::clone(answers.names()),
+            probabilities: Vec::new(),
+            priors: Vec::new(),
+            worker_answers: answers.worker_counts(),
+            skills: Vec::new(),
+            confusion: None,
+            history: Vec::new(),
+            stop: StopReason::Direct,
+            worker_columns: Vec::new(),
+            task_columns: Vec::new(),
+            temperature: None,
+            majority: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// The tasks, sorted.
     #[must_use]
     pub fn tasks(&self) -> &Ids {
@@ -194,11 +278,11 @@ impl Aggregated {
                 totals,
                 imagined,
             } => {
-                if let Some([right, wrong]) = imagined.get(worker) {
-                    let totals = totals.get(worker * classes..(worker + 1) * classes)?;
-                    let rows = matrix.chunks_exact_mut(classes).zip(totals);
-                    for (truth, (row, total)) in rows.enumerate() {
-                        fill(row, truth, [right / total, wrong / total]);
+                let totals = totals.get(worker * classes..(worker + 1) * classes)?;
+                let of_truths = matrix.chunks_exact_mut(classes).zip(totals);
+                for (truth, (row, total)) in of_truths.enumerate() {
+                    for (label, cell) in row.iter_mut().enumerate() {
+                        *cell = imagined.answers(worker, truth, label) / total;
                     }
                 }
                 for (pair, by_truth) in rows(&self.names, observed, worker) {
@@ -283,9 +367,9 @@ impl Aggregated {
             return None;
         };
         let classes = self.labels().len();
-        let right = imagined.get(worker).map_or(0.0, |[right, _]| *right);
         let totals = totals.get(worker * classes..(worker + 1) * classes)?;
-        let mut diagonal: Vec<f64> = totals.iter().map(|total| right / total).collect();
+        let unobserved = |(class, total)| imagined.answers(worker, class, class) / total;
+        let mut diagonal: Vec<f64> = totals.iter().enumerate().map(unobserved).collect();
         for (pair, by_truth) in rows(&self.names, observed, worker) {
             let label = pair.label as usize;
             if let (Some(cell), Some(&probability)) = (diagonal.get_mut(label), by_truth.get(label))
@@ -294,6 +378,27 @@ impl Aggregated {
             }
         }
         Some(diagonal)
+    }
+
+    /// The temperature that known labels asked for: probabilities were raised to the power of its inverse. `None` if they
+    /// are the model's own.
+    #[must_use]
+    pub fn temperature(&self) -> Option<f64> {
+        self.temperature
+    }
+
+    /// The label of a task by majority vote, the smallest of equals, if the method compares itself with it; `None` for
+    /// a task that does not exist.
+    #[must_use]
+    pub fn majority(&self, task: usize) -> Option<&str> {
+        let label = *self.majority.get(task)?;
+        self.labels().get(label as usize)
+    }
+
+    /// What to know before trusting the labels.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// What else the method estimates about every worker, each with its name in the method's paper: GLAD's `ability`,

@@ -41,27 +41,28 @@ mod progress;
 mod random;
 mod read;
 
-pub use aggregated::{Aggregated, Separator, StopReason};
+pub use aggregated::{Aggregated, Separator, StopReason, Warning};
 pub use answers::{Answers, AnswersBuilder, AnswersError, Ids, IdsIter};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
-pub use methods::dawid_skene::{DawidSkene, ErrorRows, InitialErrors, Prior, dawid_skene};
-pub use methods::glad::{Glad, glad};
-pub use methods::kos::{Kos, kos};
-pub use methods::mace::{Mace, MaceLearning, mace};
-pub use methods::one_coin_dawid_skene::{OneCoinDawidSkene, one_coin_dawid_skene};
 pub use methods::binary_relevance::{
     LabelSetError, LabelSets, LabelSetsBuilder, LabelSetsError, MultiLabel, binary_relevance,
 };
+pub use methods::dawid_skene::{DawidSkene, ErrorRows, InitialErrors, Prior, dawid_skene};
+pub use methods::glad::{Glad, glad};
 pub use methods::gold_majority_vote::{GoldMajorityVote, gold_majority_vote};
+pub use methods::hierarchical_dawid_skene::{HierarchicalDawidSkene, hierarchical_dawid_skene};
+pub use methods::kos::{Kos, kos};
+pub use methods::mace::{Mace, MaceLearning, mace};
 pub use methods::majority_vote::{
     MissingSkill, Skills, WeightedMajorityVote, majority_vote, weighted_majority_vote,
 };
 pub use methods::mmsr::{Mmsr, mmsr};
+pub use methods::one_coin_dawid_skene::{OneCoinDawidSkene, one_coin_dawid_skene};
 pub use methods::wawa::wawa;
 pub use methods::zero_based_skill::{ZeroBasedSkill, zero_based_skill};
 pub use mode::Mode;
+pub use progress::{Iteration, Progress};
 pub use read::{
     BadRow, Format, HeaderError, InvalidRows, Place, ReadError, ReadReport, RowProblem,
 };
-pub use progress::{Iteration, Progress};

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
 use quorate_aggregate::{
-    Aggregated, Answers, Ids, DawidSkene, ErrorRows, Format, Gold, InitialErrors, Mode,
+    Aggregated, Answers, DawidSkene, ErrorRows, Format, Gold, Ids, InitialErrors, Mode,
     OneCoinDawidSkene, StopReason, dawid_skene, majority_vote, one_coin_dawid_skene,
 };
 
@@ -164,9 +164,8 @@ fn confusion_matrices_are_crowd_kits() {
             ..DawidSkene::default()
         };
         let found = dawid_skene(&answers, &settings).unwrap();
-        let position = |names: &Ids, name: &str| {
-            names.iter().position(|other| other == name).unwrap()
-        };
+        let position =
+            |names: &Ids, name: &str| names.iter().position(|other| other == name).unwrap();
         let mut table = csv::Reader::from_reader(open(set, "DawidSkene20.errors.csv"));
         for row in table.deserialize() {
             let (worker, answered, by_truth): (String, String, Vec<f64>) = row.unwrap();
@@ -242,10 +241,7 @@ fn one_coin_dawid_skene_is_crowd_kits() {
         assert_same(&what, &found, &expected(set, method));
         assert_same_course(&what, &found, &side, 20);
         for (worker, skill) in found.workers().iter().zip(found.worker_skills()) {
-            assert!(
-                (skill - side.skills[worker]).abs() <= TOLERANCE,
-                "{what}"
-            );
+            assert!((skill - side.skills[worker]).abs() <= TOLERANCE, "{what}");
         }
     }
 }

@@ -393,7 +393,7 @@ fn thousands_of_answers_to_a_task_or_by_a_worker_are_no_trouble() {
         let unanimous = answers
             .tasks()
             .iter()
-            .position(|task| &**task == "t1")
+            .position(|task| task == "t1")
             .unwrap();
         assert_eq!(found.label(unanimous), Some("cat"), "{name}");
     }

@@ -2,9 +2,8 @@
 //! expectation-maximisation.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::aggregated::{Aggregated, Confusion};
+use crate::aggregated::{Aggregated, Confusion, Imagined};
 use crate::answers::{Answers, Ids, Names, count_as_f64};
 use crate::gold::known_labels;
 use crate::methods::confusion::{Confusions, rows};
@@ -169,7 +168,7 @@ fn with_prior(
 
     let mut model = Confusions::start(answers, roles, vote_shares(answers));
     let maximise = |model: &mut Confusions<'_>, initial: Option<&Initial>| {
-        maximise_priors(&model.class_counts, &mut model.priors)
+        maximise_priors(IMAGINED_TASKS, &model.class_counts, &mut model.priors)
             + model.maximise(|worker, rows, totals| {
                 if let Some(initial) = initial {
                     initial.apply(names, worker, rows, totals);
@@ -183,7 +182,7 @@ fn with_prior(
         log_prior = maximise(&mut model, None);
         objective
     });
-    finish(answers, model, course, prior.imagined)
+    finish(answers, model, course, Imagined::Evenly(prior.imagined))
 }
 
 /// At so many answers of a worker on a class, on average, the imagined answers are doubled. Chosen, as the other
@@ -201,9 +200,13 @@ fn imagined_answers(answers: &Answers, prior: Prior) -> f64 {
 const IMAGINED_TASKS: f64 = 20.0;
 
 /// Sets the class priors, and gives the logarithm of the density of what is believed about them.
-fn maximise_priors(class_counts: &[f64], priors: &mut [f64]) -> f64 {
-    let imagined = IMAGINED_TASKS / count_as_f64(priors.len());
-    let total = IMAGINED_TASKS + class_counts.iter().sum::<f64>();
+pub(crate) fn maximise_priors(
+    imagined_tasks: f64,
+    class_counts: &[f64],
+    priors: &mut [f64],
+) -> f64 {
+    let imagined = imagined_tasks / count_as_f64(priors.len());
+    let total = imagined_tasks + class_counts.iter().sum::<f64>();
     let mut log_prior = 0.0;
     for (prior, count) in priors.iter_mut().zip(class_counts) {
         *prior = (count + imagined) / total;
@@ -264,7 +267,7 @@ impl ConfusionPrior {
 }
 
 /// The labels that a worker gave.
-fn labels(names: &Names, worker: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn labels(names: &Names, worker: usize) -> impl Iterator<Item = usize> {
     let own = names.pairs.get(names.pairs_of(worker)).unwrap_or_default();
     own.iter().map(|pair| pair.label as usize)
 }
@@ -300,7 +303,7 @@ fn like_crowd_kit(
             *probability = probability.max(CROWD_KIT_EPSILON);
         }
     }
-    finish(answers, model, course, Vec::new())
+    finish(answers, model, course, Imagined::Nothing)
 }
 
 /// Below this, what an expected number of answers adds to the objective is below its last bit.
@@ -452,17 +455,15 @@ impl Initial {
     }
 }
 
-fn finish(
+pub(crate) fn finish(
     answers: &Answers,
     model: Confusions<'_>,
     (history, stop): Course,
-    imagined: Vec<[f64; 2]>,
+    imagined: Imagined,
 ) -> Aggregated {
     let mut found = Aggregated {
-        names: Arc::clone(answers.names()),
         probabilities: model.probabilities,
         priors: model.priors,
-        worker_answers: answers.worker_counts(),
         skills: Vec::new(),
         confusion: Some(Confusion::Matrices {
             observed: model.errors,
@@ -471,8 +472,7 @@ fn finish(
         }),
         history,
         stop,
-        worker_columns: Vec::new(),
-        task_columns: Vec::new(),
+        ..Aggregated::of(answers)
     };
     // A skill is the diagonal of the confusion matrix, weighed by how frequent the classes are.
     let skill = |worker| {

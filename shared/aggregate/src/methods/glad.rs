@@ -9,7 +9,6 @@
 //! that each answer is right: an iteration costs as much as there are answers, however many labels there are.
 
 use std::f64::consts::TAU;
-use std::sync::Arc;
 
 use crate::aggregated::{Aggregated, StopReason};
 use crate::answers::{Answers, count_as_f64};
@@ -352,16 +351,14 @@ impl Model<'_> {
         let (abilities, easiness) = self.split(point);
         let easiness = easiness.iter().map(|log_easiness| log_easiness.exp());
         Aggregated {
-            names: Arc::clone(self.answers.names()),
             priors: mean_row(&probabilities, self.answers.labels().len()),
-            worker_answers: self.answers.worker_counts(),
             skills: mean_of_own_answers(self.answers, &probabilities),
             probabilities,
-            confusion: None,
             history,
             stop,
             worker_columns: vec![("ability", abilities.to_vec())],
             task_columns: vec![("easiness", easiness.collect())],
+            ..Aggregated::of(self.answers)
         }
     }
 }

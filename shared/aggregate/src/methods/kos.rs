@@ -5,8 +5,6 @@
 //! reliability; a worker's message to a task, its reliability, is how well it agrees with what its other tasks say.
 //! In the end, workers vote, weighted by their messages.
 
-use std::sync::Arc;
-
 use crate::aggregated::{Aggregated, StopReason};
 use crate::answers::{Answers, count_as_f64};
 use crate::methods::majority_vote::vote_shares;
@@ -246,16 +244,13 @@ impl<'a> Graph<'a> {
             *sum /= f64::from(count);
         }
         Aggregated {
-            names: Arc::clone(self.answers.names()),
             priors: mean_row(&probabilities, 2),
-            worker_answers: self.counts.clone(),
             skills: mean_of_own_answers(self.answers, &probabilities),
             probabilities,
-            confusion: None,
             history,
             stop: StopReason::IterationLimit,
             worker_columns: vec![("reliability", reliability)],
-            task_columns: Vec::new(),
+            ..Aggregated::of(self.answers)
         }
     }
 }

@@ -9,8 +9,6 @@
 //! as there are answers, however many labels there are. What it learns is one number a (worker, label) pair: how many
 //! answers were given knowingly.
 
-use std::sync::Arc;
-
 use crate::aggregated::{Aggregated, Confusion, StopReason};
 use crate::answers::{Answers, count_as_f64};
 use crate::gamma::{digamma, ln_gamma};
@@ -459,15 +457,13 @@ fn finish(
     let priors = mean_row(&probabilities, answers.labels().len());
     let spamming = habits.habit_or_knows.iter().map(|&[spam, _]| spam);
     Aggregated {
-        names: Arc::clone(answers.names()),
-        worker_answers: answers.worker_counts(),
         skills: habits.skills(&priors),
         worker_columns: vec![("spamming", spamming.collect())],
-        task_columns: Vec::new(),
         confusion: Some(Confusion::Habits(habits)),
         probabilities,
         priors,
         history,
         stop,
+        ..Aggregated::of(answers)
     }
 }

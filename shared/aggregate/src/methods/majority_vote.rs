@@ -5,11 +5,10 @@
 //! thread that counts it, and blocks are put together in order.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::aggregated::{Aggregated, StopReason};
+use crate::aggregated::Aggregated;
 use crate::answers::{Answers, count_as_f64};
 use crate::{GoldTally, MethodError};
 
@@ -344,15 +343,9 @@ pub(crate) fn agreement(
 /// The outcome of a vote, with skills.
 pub(crate) fn voted(answers: &Answers, outcome: Outcome, skills: Vec<f64>) -> Aggregated {
     Aggregated {
-        names: Arc::clone(answers.names()),
         probabilities: outcome.probabilities,
         priors: outcome.priors,
-        worker_answers: answers.worker_counts(),
         skills,
-        confusion: None,
-        history: Vec::new(),
-        stop: StopReason::Direct,
-        worker_columns: Vec::new(),
-        task_columns: Vec::new(),
+        ..Aggregated::of(answers)
     }
 }

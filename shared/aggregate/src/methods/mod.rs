@@ -4,11 +4,14 @@
 mod ascent;
 pub(crate) mod binary_relevance;
 mod blocks;
+mod calibration;
+pub(crate) mod common;
 pub(crate) mod confusion;
 pub(crate) mod dawid_skene;
 pub(crate) mod em;
 pub(crate) mod glad;
 pub(crate) mod gold_majority_vote;
+pub(crate) mod hierarchical_dawid_skene;
 pub(crate) mod kos;
 mod line_search;
 pub(crate) mod mace;

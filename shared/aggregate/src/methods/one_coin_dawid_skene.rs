@@ -5,7 +5,6 @@
 //! (right against wrong), beside one factor for all labels.
 
 use std::f64::consts::LN_2;
-use std::sync::Arc;
 
 use crate::aggregated::{Aggregated, Confusion};
 use crate::answers::{Answers, Pair, count_as_f64};
@@ -351,18 +350,15 @@ impl<'a> OneCoin<'a> {
             }
         });
         Aggregated {
-            names: Arc::clone(names),
             probabilities,
             priors: self.coins.priors,
-            worker_answers: self.answers.worker_counts(),
             skills: self.accuracies,
             confusion: Some(Confusion::OneCoin {
                 trials: self.trials,
             }),
             history,
             stop,
-            worker_columns: Vec::new(),
-            task_columns: Vec::new(),
+            ..Aggregated::of(self.answers)
         }
     }
 }

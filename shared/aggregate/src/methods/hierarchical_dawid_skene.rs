@@ -1,0 +1,258 @@
+//! The safe default: a hierarchical Dawid-Skene model that leans on votes where answers are few, and is calibrated on
+//! known labels.
+
+use crate::aggregated::{Aggregated, Imagined, Warning, arg_max};
+use crate::answers::{Answers, Names, count_as_f64};
+use crate::gold::known_labels;
+use crate::methods::calibration::{Judged, find_temperature, temper};
+use crate::methods::common::Common;
+use crate::methods::confusion::Confusions;
+use crate::methods::dawid_skene::{finish, labels, maximise_priors};
+use crate::methods::em::{
+    Course, Limits, add, check_tolerance, checked_roles, climb, one_hot, sum_of_logarithms,
+};
+use crate::methods::majority_vote::vote_shares;
+use crate::{Gold, MethodError, Progress};
+
+/// Tasks that are imagined, evenly of every class, so that a frequent class does not swallow a rare one early.
+const IMAGINED_TASKS: f64 = 200.0;
+/// So often it is learned anew what workers have in common; then that is kept, and no iteration makes the objective
+/// worse. More learning gains nothing, and lets small crowds drift.
+const LESSONS: usize = 3;
+/// The weight of votes beside a model that has learned from very many answers.
+const VOTES: f64 = 0.3;
+/// Imagined votes for every label.
+const IMAGINED_VOTES: f64 = 0.1;
+
+/// Settings of [`hierarchical_dawid_skene()`]. There is nothing to tune: what a crowd is like is learned from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HierarchicalDawidSkene {
+    /// At most so many iterations, of which the first three learn what workers have in common and do not count in the
+    /// history; 0 gives the majority vote with known labels put in place.
+    pub iterations: usize,
+    /// Stop when an iteration gains less than this in log-likelihood an answer.
+    pub tolerance: f64,
+    /// Known labels. They are never changed, teach how workers err, and calibrate the probabilities of the other tasks.
+    pub gold: Gold,
+    /// Who is told of every iteration.
+    pub progress: Progress,
+}
+
+impl Default for HierarchicalDawidSkene {
+    fn default() -> Self {
+        Self {
+            iterations: 100,
+            tolerance: 1e-5,
+            gold: Gold::new(),
+            progress: Progress::default(),
+        }
+    }
+}
+
+/// Finds labels and confusion matrices together, safely: for whoever does not want to choose a method.
+///
+/// It is Dawid and Skene's model (1979) with a level above the workers, as in the hierarchical model of Paun, Carpenter,
+/// Chamberlain, Hovy, Kruschwitz and Poesio (*Comparing Bayesian Models of Annotation*, 2018):
+///
+/// * **A crowd's errors.** What the workers have in common is learned from all of them: which labels are confused with
+///   which. A worker is expected to err like that, more or less often by its accuracy, and its own answers correct the
+///   expectation. How many of them it takes is learned as well (empirical Bayes): where workers are alike, their
+///   matrices are pulled together, where each errs in its own way, they are left apart.
+/// * **Votes.** What the model finds is combined with the share of votes by a logarithmic opinion pool (Genest and
+///   Zidek, *Combining Probability Distributions*, 1986). Votes weigh the more the fewer answers there are of a worker
+///   on a class: at one answer they weigh more than the model, at a hundred a third of it. With one answer a task the outcome is
+///   the majority vote.
+/// * **Known labels** are kept, and teach how workers err. Then one temperature for all other probabilities is found
+///   by what the same model says of the known tasks when it does not know them, and used if it makes known labels
+///   likelier that it was not found on. Without known labels, probabilities are the model's own: they are too sure of
+///   themselves where people err together.
+///
+/// [`Aggregated::majority`] has the majority vote beside it, and [`Aggregated::warnings`] tell where the two disagree much.
+///
+/// # What it is worth
+///
+/// `cargo run --release -p quorate-aggregate --example accuracy` compares it with every method on real crowds.
+///
+/// # Errors
+/// [`MethodError`] for a tolerance that is no number, or a known label that does not exist.
+pub fn hierarchical_dawid_skene(
+    answers: &Answers,
+    settings: &HierarchicalDawidSkene,
+) -> Result<Aggregated, MethodError> {
+    check_tolerance(settings.tolerance)?;
+    let known = known_labels(answers, &settings.gold)?;
+    let limits = Limits {
+        iterations: settings.iterations,
+        tolerance: settings.tolerance,
+        progress: &settings.progress,
+    };
+    let mut found = fit(answers, &known, limits);
+    if limits.iterations > 0 {
+        pool_with_votes(answers, &mut found.probabilities);
+        found.temperature = find_temperature(&judge_blindly(answers, &known, limits));
+        if let Some(temperature) = found.temperature {
+            let rows = found.probabilities.chunks_exact_mut(answers.labels().len());
+            rows.for_each(|row| temper(row, temperature));
+        }
+        for (row, label) in rows_of_known(&mut found.probabilities, &known) {
+            one_hot(row, label);
+        }
+    }
+    (found.majority, found.warnings) = compare_with_votes(answers, &found);
+    Ok(found)
+}
+
+/// The rows of tasks with a known label, with it.
+fn rows_of_known<'a>(
+    probabilities: &'a mut [f64],
+    known: &'a [Option<u32>],
+) -> impl Iterator<Item = (&'a mut [f64], u32)> {
+    let classes = probabilities.len() / known.len();
+    let rows = probabilities.chunks_exact_mut(classes);
+    rows.zip(known)
+        .filter_map(|(row, known)| Some((row, (*known)?)))
+}
+
+/// What the model says of the known tasks when it does not know them.
+fn judge_blindly(answers: &Answers, known: &[Option<u32>], limits: Limits<'_>) -> Vec<Judged> {
+    if known.iter().all(Option::is_none) {
+        return Vec::new();
+    }
+    let mut blind = fit(answers, &vec![None; known.len()], limits).probabilities;
+    pool_with_votes(answers, &mut blind);
+    rows_of_known(&mut blind, known)
+        .map(|(row, label)| (row.to_vec(), label as usize))
+        .collect()
+}
+
+/// Climbs to the likeliest parameters.
+fn fit(answers: &Answers, known: &[Option<u32>], limits: Limits<'_>) -> Aggregated {
+    let names = answers.names();
+    let mut model = Confusions::start(answers, checked_roles(answers, known), vote_shares(answers));
+    let mut common = learn(names, &mut model);
+    let mut log_prior = maximise(names, &mut model, &common);
+    let lessons = LESSONS.min(limits.iterations);
+    for _ in 0..lessons {
+        model.expect(|_, likelihood| likelihood.ln());
+        common = learn(names, &mut model);
+        log_prior = maximise(names, &mut model, &common);
+    }
+    let limits = Limits {
+        iterations: limits.iterations - lessons,
+        ..limits
+    };
+    let course: Course = climb(limits, answers.len(), || {
+        let objective = model.expect(|_, likelihood| likelihood.ln()) + log_prior;
+        log_prior = maximise(names, &mut model, &common);
+        objective
+    });
+    finish(answers, model, course, Imagined::Common(common))
+}
+
+/// What workers have in common by what is expected now. Leaves expected numbers of answers in the model's table.
+fn learn(names: &Names, model: &mut Confusions<'_>) -> Common {
+    model.maximise(|_, _, _| 0.0);
+    Common::learn(names, &model.errors)
+}
+
+/// Sets the parameters to the best for what is expected now, and gives the logarithm of their prior density.
+fn maximise(names: &Names, model: &mut Confusions<'_>, common: &Common) -> f64 {
+    maximise_priors(IMAGINED_TASKS, &model.class_counts, &mut model.priors)
+        + model
+            .maximise(|worker, rows, totals| maximise_worker(names, common, worker, rows, totals))
+}
+
+/// Turns a worker's expected numbers of answers into probabilities, and gives the logarithm of their prior density but
+/// for a constant.
+fn maximise_worker(
+    names: &Names,
+    common: &Common,
+    worker: usize,
+    rows: &mut [f64],
+    totals: &mut [f64],
+) -> f64 {
+    totals.fill(common.strength);
+    for row in rows.chunks_exact(totals.len()) {
+        add(totals, row);
+    }
+    // Cells that were not observed have `imagined / total`.
+    let mut log_prior = -common.strength * sum_of_logarithms(totals);
+    for (label, row) in labels(names, worker).zip(rows.chunks_exact_mut(totals.len())) {
+        for (truth, (cell, total)) in row.iter_mut().zip(&*totals).enumerate() {
+            let imagined = common.imagined(worker, truth, label);
+            *cell += imagined;
+            log_prior += imagined * cell.ln();
+            *cell /= total;
+        }
+    }
+    log_prior
+}
+
+/// How much votes weigh where the model weighs one.
+fn weight_of_votes(answers: &Answers) -> f64 {
+    let names = answers.names();
+    let cells = count_as_f64(names.workers.len()) * count_as_f64(names.labels.len());
+    VOTES + cells / count_as_f64(answers.len())
+}
+
+/// No share or probability counts as less in the pool.
+const LEAST: f64 = 1e-6;
+
+/// Combines every task's probabilities with its votes.
+fn pool_with_votes(answers: &Answers, probabilities: &mut [f64]) {
+    let classes = answers.labels().len();
+    let weight = weight_of_votes(answers);
+    let mut votes = vec![0.0; classes];
+    for (task, row) in probabilities.chunks_exact_mut(classes).enumerate() {
+        votes.fill(IMAGINED_VOTES);
+        count_votes(answers, task, &mut votes);
+        let all: f64 = votes.iter().sum();
+        for (value, votes) in row.iter_mut().zip(&votes) {
+            let pooled = (*value + LEAST).ln() + weight * (votes / all + LEAST).ln();
+            *value = pooled / (1.0 + weight);
+        }
+        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        row.iter_mut()
+            .for_each(|value| *value = (*value - largest).exp());
+        let total: f64 = row.iter().sum();
+        row.iter_mut().for_each(|value| *value /= total);
+    }
+}
+
+fn count_votes(answers: &Answers, task: usize, votes: &mut [f64]) {
+    for (_, label) in answers.of_task(task) {
+        if let Some(votes) = votes.get_mut(label) {
+            *votes += 1.0;
+        }
+    }
+}
+
+/// With fewer answers, a task has few.
+const FEW: usize = 3;
+/// Warns of disagreement on more than this share of tasks.
+const MUCH: f64 = 0.1;
+
+/// The majority vote of every task, and what to warn of.
+fn compare_with_votes(answers: &Answers, found: &Aggregated) -> (Vec<u32>, Vec<Warning>) {
+    let classes = answers.labels().len();
+    let (mut majority, mut differ, mut few) = (Vec::new(), 0, 0);
+    let mut votes = vec![0.0; classes];
+    for (task, row) in found.probabilities.chunks_exact(classes).enumerate() {
+        votes.fill(0.0);
+        count_votes(answers, task, &mut votes);
+        let chosen = arg_max(&votes);
+        // Among equals, the choice of the majority vote is arbitrary: no disagreement.
+        differ += usize::from(votes.get(arg_max(row)) < votes.get(chosen));
+        few += usize::from(answers.of_task(task).count() < FEW);
+        majority.push(u32::try_from(chosen).unwrap_or_default());
+    }
+    let tasks = majority.len();
+    let mut warnings = Vec::new();
+    if count_as_f64(differ) > MUCH * count_as_f64(tasks) {
+        warnings.push(Warning::DiffersFromMajority { differ, tasks });
+    }
+    if 2 * few > tasks {
+        warnings.push(Warning::FewAnswers { few, tasks });
+    }
+    (majority, warnings)
+}
