@@ -380,8 +380,8 @@ impl Aggregated {
         Some(diagonal)
     }
 
-    /// The temperature that known labels asked for: probabilities were raised to the power of its inverse. `None` if they
-    /// are the model's own.
+    /// The temperature that known labels asked for: above 1 if probabilities were evened out because the model was too
+    /// sure. `None` if they are the model's own.
     #[must_use]
     pub fn temperature(&self) -> Option<f64> {
         self.temperature

@@ -1,102 +1,191 @@
-//! Calibration: one temperature for all probabilities, found on known labels that the model did not see (Guo, Pleiss,
-//! Sun, Weinberger, *On Calibration of Modern Neural Networks*, 2017).
+//! A model and votes put together, and how much each of them is to be believed, found on known labels that the model did
+//! not see: temperature scaling (Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern Neural Networks*, 2017), with a
+//! temperature for each of the two.
 
-/// A task's probabilities, and the index of its known label.
-pub(crate) type Judged = (Vec<f64>, usize);
+/// The power that each of two probabilities is raised to before they are multiplied.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pool {
+    model: f64,
+    votes: f64,
+}
 
-/// Parts that known labels are divided into, to judge each by a temperature found on the others.
+/// A task whose label is known: the logarithms of the probabilities by model and votes, and the index of the label.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    pub(crate) model: Vec<f64>,
+    pub(crate) votes: Vec<f64>,
+    pub(crate) label: usize,
+}
+
+/// Parts that known labels are divided into, to judge each by what was found on the others.
 const FOLDS: usize = 5;
-/// No probability counts as less.
-const LEAST: f64 = 1e-12;
-/// How strongly a temperature is believed to be near to 1: the weight of half its squared logarithm.
-const BELIEF: f64 = 0.1;
+/// With fewer known labels, nothing is found.
+const FEWEST: usize = 10;
+/// So many known labels are enough to find two numbers.
+const MOST: usize = 1000;
+/// What is found must make the labels that it was not found on likelier by so much, as a logarithm.
+const MARGIN: f64 = 2.0;
+/// How strongly the power of the model, and that of votes, are believed to be what they were: the weight of half the
+/// squared logarithm of their change. A model is often too sure, by much; votes seldom are.
+const BELIEF: [f64; 2] = [0.1, 1.0];
+/// The steps of the search, as powers of two.
+const STEPS: [f64; 4] = [1.0, 0.5, 0.25, 0.125];
 
-/// Raises every probability to the power of 1 / `temperature`, and scales them to sum to one.
-pub(crate) fn temper(row: &mut [f64], temperature: f64) {
-    let largest = row.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    let mut total = 0.0;
-    for value in row.iter_mut() {
-        *value = (*value / largest).powf(1.0 / temperature);
-        total += *value;
-    }
-    row.iter_mut().for_each(|value| *value /= total);
-}
-
-/// The temperature that makes known labels likeliest; `None` if temperatures found so make known labels that they were
-/// not found on less likely than no temperature does, or if there are too few to tell.
-pub(crate) fn find_temperature(judged: &[Judged]) -> Option<f64> {
-    if judged.len() < 2 * FOLDS {
-        return None;
-    }
-    let (mut with, mut without) = (0.0, 0.0);
-    for fold in 0..FOLDS {
-        let part = |held_out: bool| -> Vec<&Judged> {
-            let rows = judged.iter().enumerate();
-            rows.filter(|(index, _)| (index % FOLDS == fold) == held_out)
-                .map(|(_, row)| row)
-                .collect()
-        };
-        let held_out = part(true);
-        with += loss(&held_out, likeliest(&part(false)));
-        without += loss(&held_out, 1.0);
-    }
-    (with < without).then(|| likeliest(&judged.iter().collect::<Vec<_>>()))
-}
-
-/// The best of the temperatures 2^(-2), 2^(-1.95), …, 2^6.
-fn likeliest(judged: &[&Judged]) -> f64 {
-    let mut best = (f64::INFINITY, 1.0);
-    for step in -40..=120_i32 {
-        let temperature = (f64::from(step) / 20.0).exp2();
-        let score = loss(judged, temperature) + BELIEF * temperature.ln().powi(2) / 2.0;
-        if score < best.0 {
-            best = (score, temperature);
+impl Pool {
+    /// Where a model weighs one and votes weigh `votes`.
+    pub(crate) fn weighing(votes: f64) -> Self {
+        Self {
+            model: 1.0 / (1.0 + votes),
+            votes: votes / (1.0 + votes),
         }
     }
-    best.1
+
+    /// By how much probabilities were evened out: 1 if not, more if they were too sure.
+    pub(crate) fn temperature(self) -> f64 {
+        1.0 / (self.model + self.votes)
+    }
+
+    /// Turns the logarithms of a model's probabilities into probabilities of both together.
+    pub(crate) fn put_together(self, model: &mut [f64], votes: &[f64]) {
+        for (value, votes) in model.iter_mut().zip(votes) {
+            *value = self.model * *value + self.votes * votes;
+        }
+        let largest = model.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut total = 0.0;
+        for value in model.iter_mut() {
+            *value = (*value - largest).exp();
+            total += *value;
+        }
+        model.iter_mut().for_each(|value| *value /= total);
+    }
+
+    /// The powers that make known labels likeliest; `None` if powers found so do not make known labels that they were
+    /// not found on likelier, or if there are too few to tell.
+    pub(crate) fn calibrate(self, judged: &[Judged]) -> Option<Self> {
+        if judged.len() < FEWEST {
+            return None;
+        }
+        let used: Vec<&Judged> = judged.iter().step_by(judged.len().div_ceil(MOST)).collect();
+        let mut gain = 0.0;
+        for fold in 0..FOLDS {
+            let part = |held_out: bool| -> Vec<&Judged> {
+                let judged = used.iter().enumerate();
+                let part = judged.filter(|(index, _)| (index % FOLDS == fold) == held_out);
+                part.map(|(_, judged)| *judged).collect()
+            };
+            let held_out = part(true);
+            gain += self.loss(&held_out) - self.likeliest(&part(false)).loss(&held_out);
+        }
+        (gain > MARGIN).then(|| self.likeliest(&used))
+    }
+
+    /// Goes in ever smaller steps to where the labels are likeliest.
+    fn likeliest(self, judged: &[&Judged]) -> Self {
+        let score = |pool: Self| {
+            let change = |now: f64, then: f64| (now / then).ln().powi(2);
+            let changes = BELIEF[0] * change(pool.model, self.model)
+                + BELIEF[1] * change(pool.votes, self.votes);
+            pool.loss(judged) + changes / 2.0
+        };
+        let mut best = (score(self), self);
+        for step in STEPS.map(f64::exp2) {
+            while let Some(better) = best
+                .1
+                .neighbours(step)
+                .map(|pool| (score(pool), pool))
+                .into_iter()
+                .reduce(lower)
+                && better.0 < best.0
+            {
+                best = better;
+            }
+        }
+        best.1
+    }
+
+    fn neighbours(self, step: f64) -> [Self; 4] {
+        let with = |model, votes| Self {
+            model: self.model * model,
+            votes: self.votes * votes,
+        };
+        [
+            with(step, 1.0),
+            with(1.0 / step, 1.0),
+            with(1.0, step),
+            with(1.0, 1.0 / step),
+        ]
+    }
+
+    /// The negative log-likelihood of known labels.
+    fn loss(self, judged: &[&Judged]) -> f64 {
+        let mut row = Vec::new();
+        let mut loss = 0.0;
+        for judged in judged {
+            row.clone_from(&judged.model);
+            self.put_together(&mut row, &judged.votes);
+            loss -= row
+                .get(judged.label)
+                .copied()
+                .unwrap_or_default()
+                .max(f64::MIN_POSITIVE)
+                .ln();
+        }
+        loss
+    }
 }
 
-/// The negative log-likelihood of the known labels.
-fn loss(judged: &[&Judged], temperature: f64) -> f64 {
-    let of_task = |(row, label): &&Judged| {
-        let mut row = row.clone();
-        temper(&mut row, temperature);
-        -row.get(*label).copied().unwrap_or_default().max(LEAST).ln()
-    };
-    judged.iter().map(of_task).sum()
+fn lower(one: (f64, Pool), other: (f64, Pool)) -> (f64, Pool) {
+    if other.0 < one.0 { other } else { one }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{find_temperature, temper};
+    use super::{Judged, Pool};
 
-    #[test]
-    fn a_temperature_of_two_takes_square_roots() {
-        let mut row = [0.8, 0.2, 0.0];
-        temper(&mut row, 2.0);
-        assert!((row[0] / row[1] - 2.0).abs() < 1e-12);
-        assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    /// A model that says `sure` for the first label and votes that say nothing; every `wrong`th time it is the second.
+    fn crowd(sure: f64, wrong: usize) -> Vec<Judged> {
+        let judged = |task| Judged {
+            model: vec![f64::ln(sure), f64::ln(1.0 - sure)],
+            votes: vec![0.5_f64.ln(); 2],
+            label: usize::from(task % wrong == 0),
+        };
+        (0..140).map(judged).collect()
     }
 
-    /// Always sure of the first label, right in four of five: cooled until 0.8 is said.
+    fn said(pool: Pool, judged: &Judged) -> f64 {
+        let mut row = judged.model.clone();
+        pool.put_together(&mut row, &judged.votes);
+        row[0]
+    }
+
+    #[test]
+    fn a_pool_is_a_product_of_powers() {
+        let mut row = [0.8_f64.ln(), 0.2_f64.ln()];
+        Pool {
+            model: 0.5,
+            votes: 2.0,
+        }
+        .put_together(&mut row, &[0.6_f64.ln(), 0.4_f64.ln()]);
+        assert!((row[0] / row[1] - 2.0 * 2.25).abs() < 1e-12);
+        assert!((row[0] + row[1] - 1.0).abs() < 1e-12);
+        assert!((Pool::weighing(3.0).temperature() - 1.0).abs() < 1e-12);
+    }
+
     #[test]
     fn sureness_is_cooled_to_what_is_right() {
-        let judged: Vec<_> = (0..100)
-            .map(|task| (vec![0.999, 0.001], usize::from(task % 7 == 0)))
-            .collect();
-        let found = find_temperature(&judged).unwrap_or_default();
-        let mut row = [0.999, 0.001];
-        temper(&mut row, found);
-        assert!((row[0] - 0.85).abs() < 0.01, "{found}: {row:?}");
+        let judged = crowd(0.999, 7);
+        let found = Pool::weighing(0.3).calibrate(&judged).unwrap();
+        assert!(found.temperature() > 1.5, "{found:?}");
+        assert!(
+            (said(found, &judged[0]) - 6.0 / 7.0).abs() < 0.03,
+            "{found:?}"
+        );
     }
 
     #[test]
     fn what_is_right_already_or_too_little_is_left_alone() {
-        assert_eq!(find_temperature(&vec![(vec![0.6, 0.4], 0); 9]), None);
-        let judged: Vec<_> = (0..100)
-            .map(|task| (vec![0.8, 0.2], usize::from(task % 5 == 0)))
-            .collect();
-        let found = find_temperature(&judged).unwrap_or(1.0);
-        assert!((found - 1.0).abs() < 0.05, "{found}");
+        let pool = Pool::weighing(1e-3);
+        assert_eq!(pool.calibrate(&crowd(0.999, 7)[..9]), None);
+        assert_eq!(pool.calibrate(&crowd(6.0 / 7.0, 7)), None);
     }
 }

@@ -4,7 +4,7 @@
 use crate::aggregated::{Aggregated, Imagined, Warning, arg_max};
 use crate::answers::{Answers, Names, count_as_f64};
 use crate::gold::known_labels;
-use crate::methods::calibration::{Judged, find_temperature, temper};
+use crate::methods::calibration::{Judged, Pool};
 use crate::methods::common::Common;
 use crate::methods::confusion::Confusions;
 use crate::methods::dawid_skene::{finish, labels, maximise_priors};
@@ -62,10 +62,10 @@ impl Default for HierarchicalDawidSkene {
 ///   Zidek, *Combining Probability Distributions*, 1986). Votes weigh the more the fewer answers there are of a worker
 ///   on a class: at one answer they weigh more than the model, at a hundred a third of it. With one answer a task the outcome is
 ///   the majority vote.
-/// * **Known labels** are kept, and teach how workers err. Then one temperature for all other probabilities is found
-///   by what the same model says of the known tasks when it does not know them, and used if it makes known labels
-///   likelier that it was not found on. Without known labels, probabilities are the model's own: they are too sure of
-///   themselves where people err together.
+/// * **Known labels** are kept, and teach how workers err. Then it is found how far the model and the votes can be
+///   believed, a temperature for each, by what the same model says of the known tasks when it does not know them; it is
+///   used if that makes known labels likelier that it was not found on. Without known labels, probabilities are the
+///   model's own: they are too sure of themselves where people err together.
 ///
 /// [`Aggregated::majority`] has the majority vote beside it, and [`Aggregated::warnings`] tell where the two disagree much.
 ///
@@ -88,41 +88,69 @@ pub fn hierarchical_dawid_skene(
     };
     let mut found = fit(answers, &known, limits);
     if limits.iterations > 0 {
-        pool_with_votes(answers, &mut found.probabilities);
-        found.temperature = find_temperature(&judge_blindly(answers, &known, limits));
-        if let Some(temperature) = found.temperature {
-            let rows = found.probabilities.chunks_exact_mut(answers.labels().len());
-            rows.for_each(|row| temper(row, temperature));
+        let mut pool = Pool::weighing(weight_of_votes(answers));
+        if let Some(calibrated) = pool.calibrate(&judge_blindly(answers, &known, limits)) {
+            pool = calibrated;
+            found.temperature = Some(calibrated.temperature());
         }
-        for (row, label) in rows_of_known(&mut found.probabilities, &known) {
-            one_hot(row, label);
-        }
+        add_votes(answers, pool, &known, &mut found.probabilities);
     }
     (found.majority, found.warnings) = compare_with_votes(answers, &found);
     Ok(found)
 }
 
-/// The rows of tasks with a known label, with it.
-fn rows_of_known<'a>(
-    probabilities: &'a mut [f64],
-    known: &'a [Option<u32>],
-) -> impl Iterator<Item = (&'a mut [f64], u32)> {
-    let classes = probabilities.len() / known.len();
-    let rows = probabilities.chunks_exact_mut(classes);
-    rows.zip(known)
-        .filter_map(|(row, known)| Some((row, (*known)?)))
-}
-
-/// What the model says of the known tasks when it does not know them.
+/// What the model and the votes say of the known tasks when the model does not know them.
 fn judge_blindly(answers: &Answers, known: &[Option<u32>], limits: Limits<'_>) -> Vec<Judged> {
     if known.iter().all(Option::is_none) {
         return Vec::new();
     }
-    let mut blind = fit(answers, &vec![None; known.len()], limits).probabilities;
-    pool_with_votes(answers, &mut blind);
-    rows_of_known(&mut blind, known)
-        .map(|(row, label)| (row.to_vec(), label as usize))
-        .collect()
+    let blind = fit(answers, &vec![None; known.len()], limits).probabilities;
+    let classes = answers.labels().len();
+    let rows = blind.chunks_exact(classes).zip(known).enumerate();
+    rows.filter_map(|(task, (row, label))| {
+        let mut votes = vec![0.0; classes];
+        log_votes(answers, task, &mut votes);
+        Some(Judged {
+            model: row.iter().copied().map(log_probability).collect(),
+            votes,
+            label: (*label)? as usize,
+        })
+    })
+    .collect()
+}
+
+/// Puts every task's probabilities together with its votes, and known labels in their place.
+fn add_votes(answers: &Answers, pool: Pool, known: &[Option<u32>], probabilities: &mut [f64]) {
+    let classes = answers.labels().len();
+    let mut votes = vec![0.0; classes];
+    let rows = probabilities.chunks_exact_mut(classes).zip(known);
+    for (task, (row, known)) in rows.enumerate() {
+        if let Some(label) = known {
+            one_hot(row, *label);
+            continue;
+        }
+        log_votes(answers, task, &mut votes);
+        row.iter_mut()
+            .for_each(|value| *value = log_probability(*value));
+        pool.put_together(row, &votes);
+    }
+}
+
+/// No probability of the model counts as less.
+const LEAST: f64 = 1e-5;
+
+fn log_probability(probability: f64) -> f64 {
+    (probability + LEAST).ln()
+}
+
+/// The logarithms of the shares of a task's votes, smoothed.
+fn log_votes(answers: &Answers, task: usize, votes: &mut [f64]) {
+    votes.fill(IMAGINED_VOTES);
+    count_votes(answers, task, votes);
+    let all: f64 = votes.iter().sum();
+    votes
+        .iter_mut()
+        .for_each(|votes| *votes = (*votes / all).ln());
 }
 
 /// Climbs to the likeliest parameters.
@@ -193,30 +221,6 @@ fn weight_of_votes(answers: &Answers) -> f64 {
     let names = answers.names();
     let cells = count_as_f64(names.workers.len()) * count_as_f64(names.labels.len());
     VOTES + cells / count_as_f64(answers.len())
-}
-
-/// No share or probability counts as less in the pool.
-const LEAST: f64 = 1e-6;
-
-/// Combines every task's probabilities with its votes.
-fn pool_with_votes(answers: &Answers, probabilities: &mut [f64]) {
-    let classes = answers.labels().len();
-    let weight = weight_of_votes(answers);
-    let mut votes = vec![0.0; classes];
-    for (task, row) in probabilities.chunks_exact_mut(classes).enumerate() {
-        votes.fill(IMAGINED_VOTES);
-        count_votes(answers, task, &mut votes);
-        let all: f64 = votes.iter().sum();
-        for (value, votes) in row.iter_mut().zip(&votes) {
-            let pooled = (*value + LEAST).ln() + weight * (votes / all + LEAST).ln();
-            *value = pooled / (1.0 + weight);
-        }
-        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        row.iter_mut()
-            .for_each(|value| *value = (*value - largest).exp());
-        let total: f64 = row.iter().sum();
-        row.iter_mut().for_each(|value| *value /= total);
-    }
 }
 
 fn count_votes(answers: &Answers, task: usize, votes: &mut [f64]) {
