@@ -121,7 +121,7 @@ fn deviation(probability: f64, total: f64) -> f64 {
 
 /// The labels that a method decided on, with everything it learned on the way.
 ///
-/// Tasks, workers and labels are in the order of the [`Answers`](crate::Answers) they come from; indices below are
+/// Tasks, workers and labels are in the order of the [`Answers`] they come from; indices below are
 /// positions in that order.
 #[derive(Debug, Clone)]
 pub struct Aggregated {
