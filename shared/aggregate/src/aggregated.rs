@@ -9,6 +9,7 @@ use crate::gold::Gold;
 use crate::methods::common::Common;
 use crate::methods::confusion::rows;
 use crate::methods::mace::habits::Habits;
+use crate::size::check_size;
 
 /// Why a method stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +121,7 @@ fn deviation(probability: f64, total: f64) -> f64 {
 
 /// The labels that a method decided on, with everything it learned on the way.
 ///
-/// Tasks, workers and labels are in the order of the [`Answers`](crate::Answers) they come from; indices below are
+/// Tasks, workers and labels are in the order of the [`Answers`] they come from; indices below are
 /// positions in that order.
 #[derive(Debug, Clone)]
 pub struct Aggregated {
@@ -257,14 +258,15 @@ impl Aggregated {
     }
 
     /// How a worker answers: row-major, labels × labels; row = true label, column = the probability of each answer.
-    /// `None` if the method does not estimate it or the worker does not exist.
+    /// `None` if the method does not estimate it, the worker does not exist, or there are more than 2¹⁴ labels, whose
+    /// matrix would take more than 2 GiB.
     ///
     /// In crowd-kit mode of Dawid-Skene, columns that the worker never answered are zero.
     #[must_use]
     pub fn worker_confusion(&self, worker: usize) -> Option<Vec<f64>> {
         let skill = *self.skills.get(worker)?;
         let classes = self.labels().len();
-        let mut matrix = vec![0.0; classes * classes];
+        let mut matrix = self.empty_matrix()?;
         match self.confusion.as_ref()? {
             Confusion::Habits(habits) => return habits.confusion(worker),
             Confusion::OneCoin { .. } => {
@@ -297,6 +299,13 @@ impl Aggregated {
         Some(matrix)
     }
 
+    /// Labels × labels; `None` if that is too large for one worker.
+    fn empty_matrix(&self) -> Option<Vec<f64>> {
+        let classes = self.labels().len();
+        check_size(1, classes, &[("labels", classes)]).ok()?;
+        Some(vec![0.0; classes * classes])
+    }
+
     /// How uncertain each cell of [`Aggregated::worker_confusion`] is: its standard deviation, in the same order.
     ///
     /// A row's posterior is taken as a Dirichlet distribution of the worker's expected and imagined answers on tasks of
@@ -312,7 +321,7 @@ impl Aggregated {
             Confusion::OneCoin { trials } => {
                 let right = deviation(*self.skills.get(worker)?, *trials.get(worker)?);
                 let wrong = right / count_as_f64(classes.max(2) - 1);
-                let mut matrix = vec![0.0; classes * classes];
+                let mut matrix = self.empty_matrix()?;
                 for (truth, row) in matrix.chunks_exact_mut(classes).enumerate() {
                     fill(row, truth, [right, wrong]);
                 }

@@ -1,6 +1,6 @@
 //! Why a method cannot run.
 
-use crate::{AnswersError, UnknownGoldLabel};
+use crate::{AnswersError, TooLarge, UnknownGoldLabel};
 
 /// Why a method cannot run on these answers with these settings.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum MethodError {
     /// The answers that a method makes out of the given ones are none.
     #[error(transparent)]
     Answers(#[from] AnswersError),
+    /// A table of the method would be too large.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// A setting is out of its range.
     #[error("{setting} is {value}; it must be {must}")]
     Setting {

@@ -40,6 +40,7 @@ mod mode;
 mod progress;
 mod random;
 mod read;
+mod size;
 
 pub use aggregated::{Aggregated, Separator, StopReason, Warning};
 pub use answers::{Answers, AnswersBuilder, AnswersError, Ids, IdsIter};
@@ -66,3 +67,4 @@ pub use progress::{Iteration, Progress};
 pub use read::{
     BadRow, Format, HeaderError, InvalidRows, Place, ReadError, ReadReport, RowProblem,
 };
+pub use size::TooLarge;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::interner::{Interner, Lookup, ranks};
 use super::{Answers, AnswersError, Names, Pair};
+use crate::size::check_size;
 
 /// An answer as it was read: bytes that need not be UTF-8. Those that are known are not checked again.
 #[derive(Debug)]
@@ -201,11 +202,18 @@ impl AnswersBuilder {
     /// Sorts the answers by task, then worker, then label.
     ///
     /// # Errors
-    /// [`AnswersError::NoAnswers`] when nothing was added.
+    /// [`AnswersError::NoAnswers`] when nothing was added, [`AnswersError::TooLarge`] if no method could give a
+    /// probability for every task and label.
     pub fn finish(self) -> Result<Answers, AnswersError> {
         if self.answers.is_empty() {
             return Err(AnswersError::NoAnswers);
         }
+        let tasks = self.tasks.ids().len();
+        check_size(
+            self.answers.len(),
+            self.labels.ids().len(),
+            &[("tasks", tasks)],
+        )?;
         let (tasks, task_ranks) = self.tasks.sorted();
         let (workers, worker_ranks) = self.workers.sorted();
         let (labels, label_ranks) = self.labels.sorted();

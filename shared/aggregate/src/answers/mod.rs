@@ -14,6 +14,9 @@ use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::TooLarge;
+use crate::size::check_size;
+
 pub use builder::AnswersBuilder;
 pub(crate) use builder::RawAnswer;
 pub use ids::{Ids, IdsIter};
@@ -51,6 +54,9 @@ pub enum AnswersError {
         /// What there is too much of: `answer`, `task`, `worker` or `label`.
         what: &'static str,
     },
+    /// The table of probabilities, tasks × labels, would be too large.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
 }
 
 /// The first labels of a list, quoted, for a message.
@@ -204,6 +210,18 @@ impl Answers {
 
     pub(crate) fn names(&self) -> &Arc<Names> {
         &self.names
+    }
+
+    /// Whether there can be the tables that a confusion matrix for every worker takes: pairs × labels, workers × labels.
+    pub(crate) fn check_confusions(&self) -> Result<(), TooLarge> {
+        let tables = [
+            (
+                "combinations of a worker and a label",
+                self.names.pairs.len(),
+            ),
+            ("workers", self.workers().len()),
+        ];
+        check_size(self.len(), self.labels().len(), &tables)
     }
 }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::MethodError;
 use crate::aggregated::{Aggregated, Separator, table};
 use crate::answers::{Answers, AnswersBuilder, AnswersError, Ids, Names};
+use crate::size::check_size;
 
 /// A text that should hold a set of labels does not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +49,8 @@ pub struct LabelSets {
     /// The label of each answer is the text of a set.
     answers: Answers,
     classes: Vec<String>,
-    /// For every text whether each class is in it: texts × classes.
-    contains: Vec<bool>,
+    /// The classes in each text, sorted.
+    classes_of: Vec<Vec<usize>>,
     separator: char,
 }
 
@@ -70,18 +71,19 @@ impl LabelSets {
             .collect::<Result<_, _>>()?;
         let classes = in_order(sets.iter().flatten());
         let index: BTreeMap<&String, usize> = classes.iter().zip(0..).collect();
-        let mut contains = vec![false; sets.len() * classes.len()];
-        for (set, row) in sets.iter().zip(contains.chunks_mut(classes.len().max(1))) {
-            for label in set {
-                if let Some(cell) = index.get(label).and_then(|&class| row.get_mut(class)) {
-                    *cell = true;
-                }
-            }
-        }
+        let in_set = |set: &Vec<String>| {
+            let mut own: Vec<usize> = set
+                .iter()
+                .filter_map(|label| index.get(label).copied())
+                .collect();
+            own.sort_unstable();
+            own
+        };
+        let classes_of = sets.iter().map(in_set).collect();
         Ok(Self {
             answers,
             classes,
-            contains,
+            classes_of,
             separator,
         })
     }
@@ -101,8 +103,9 @@ impl LabelSets {
         let workers = self.answers.workers();
         for (index, task) in self.answers.tasks().iter().enumerate() {
             for (worker, set) in self.answers.of_task(index) {
-                let contains = self.contains.get(set * self.classes.len() + class);
-                let label = if contains == Some(&true) { "1" } else { "0" };
+                let of_set = self.classes_of.get(set).map(Vec::as_slice);
+                let contains = of_set.unwrap_or_default().binary_search(&class).is_ok();
+                let label = if contains { "1" } else { "0" };
                 let worker = workers.get(worker);
                 problem.push(task, worker.unwrap_or_default(), label)?;
             }
@@ -204,13 +207,14 @@ fn json_array(labels: &[String]) -> String {
 /// are independent: a task may have any number of labels, or none.
 ///
 /// # Errors
-/// The first error of `method`.
+/// The first error of `method`; [`MethodError::TooLarge`] if there are too many tasks and classes for a table.
 pub fn binary_relevance(
     sets: &LabelSets,
     mut method: impl FnMut(&Answers) -> Result<Aggregated, MethodError>,
 ) -> Result<MultiLabel, MethodError> {
     let classes = sets.classes.len();
     let tasks = sets.answers.tasks().len();
+    check_size(sets.answers.len(), classes, &[("tasks", tasks)])?;
     let mut found = MultiLabel {
         names: Arc::clone(sets.answers.names()),
         classes: sets.classes.clone(),

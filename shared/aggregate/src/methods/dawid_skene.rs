@@ -126,9 +126,11 @@ impl Default for DawidSkene {
 /// counts a task's class prior once for every answer, so that it can fall and end the run early.
 ///
 /// # Errors
-/// [`MethodError`] for a setting out of range, a known label that does not exist, or initial errors that do not fit.
+/// [`MethodError`] for a setting out of range, a known label that does not exist, initial errors that do not fit, or too
+/// many labels: there are tables with a column for each, and a row for each worker and label that it gave.
 pub fn dawid_skene(answers: &Answers, settings: &DawidSkene) -> Result<Aggregated, MethodError> {
     check_tolerance(settings.tolerance)?;
+    answers.check_confusions()?;
     check_imagined("prior strength", settings.prior.strength)?;
     check_imagined("prior right", settings.prior.right)?;
     check_imagined("prior wrong", settings.prior.wrong)?;

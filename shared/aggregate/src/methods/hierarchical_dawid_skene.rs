@@ -12,6 +12,7 @@ use crate::methods::em::{
     Course, Limits, add, check_tolerance, checked_roles, climb, one_hot, sum_of_logarithms,
 };
 use crate::methods::majority_vote::vote_shares;
+use crate::size::check_size;
 use crate::{Gold, MethodError, Progress};
 
 /// Tasks that are imagined, evenly of every class, so that a frequent class does not swallow a rare one early.
@@ -74,12 +75,16 @@ impl Default for HierarchicalDawidSkene {
 /// `cargo run --release -p quorate-aggregate --example accuracy` compares it with every method on real crowds.
 ///
 /// # Errors
-/// [`MethodError`] for a tolerance that is no number, or a known label that does not exist.
+/// [`MethodError`] for a tolerance that is no number, a known label that does not exist, or too many labels: there are
+/// tables with a column for each, and a row for each worker and label that it gave, or for each label.
 pub fn hierarchical_dawid_skene(
     answers: &Answers,
     settings: &HierarchicalDawidSkene,
 ) -> Result<Aggregated, MethodError> {
     check_tolerance(settings.tolerance)?;
+    answers.check_confusions()?;
+    let labels = answers.labels().len();
+    check_size(answers.len(), labels, &[("labels", labels)])?;
     let known = known_labels(answers, &settings.gold)?;
     let limits = Limits {
         iterations: settings.iterations,

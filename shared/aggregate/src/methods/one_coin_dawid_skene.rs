@@ -350,10 +350,15 @@ impl<'a> OneCoin<'a> {
                 task.forget();
             }
         });
+        // With a single label, there are no wrong answers to imagine.
+        let skills = match classes {
+            1 => vec![1.0; self.accuracies.len()],
+            _ => self.accuracies,
+        };
         Aggregated {
             probabilities,
             priors: self.coins.priors,
-            skills: self.accuracies,
+            skills,
             confusion: Some(Confusion::OneCoin {
                 trials: self.trials,
             }),
@@ -547,8 +552,9 @@ impl<'a> Task<'a> {
                 }
             }
             if long {
-                for &label in &self.given {
-                    if let Some(candidate) = self.candidates.get_mut(label as usize) {
+                // The others have not changed.
+                for pair in pairs(answers, chunk) {
+                    if let Some(candidate) = self.candidates.get_mut(pair.label as usize) {
                         candidate.exponent += take_exponent(&mut candidate.value);
                     }
                 }
