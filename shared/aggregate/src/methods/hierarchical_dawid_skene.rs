@@ -98,7 +98,7 @@ pub fn hierarchical_dawid_skene(
             one_hot(row, label);
         }
     }
-    (found.majority, found.warnings) = compare_with_votes(answers, &found);
+    (found.majority, found.warnings) = compare_with_votes(answers, &known, &found);
     Ok(found)
 }
 
@@ -232,21 +232,28 @@ const FEW: usize = 3;
 /// Warns of disagreement on more than this share of tasks.
 const MUCH: f64 = 0.1;
 
-/// The majority vote of every task, and what to warn of.
-fn compare_with_votes(answers: &Answers, found: &Aggregated) -> (Vec<u32>, Vec<Warning>) {
+/// The majority vote of every task, and what to warn of: known labels were not decided, so they do not count.
+fn compare_with_votes(
+    answers: &Answers,
+    known: &[Option<u32>],
+    found: &Aggregated,
+) -> (Vec<u32>, Vec<Warning>) {
     let classes = answers.labels().len();
-    let (mut majority, mut differ, mut few) = (Vec::new(), 0, 0);
+    let (mut majority, mut tasks, mut differ, mut few) = (Vec::new(), 0, 0, 0);
     let mut votes = vec![0.0; classes];
-    for (task, row) in found.probabilities.chunks_exact(classes).enumerate() {
+    let rows = found.probabilities.chunks_exact(classes);
+    for (task, (row, known)) in rows.zip(known).enumerate() {
         votes.fill(0.0);
         count_votes(answers, task, &mut votes);
         let chosen = arg_max(&votes);
-        // Among equals, the choice of the majority vote is arbitrary: no disagreement.
-        differ += usize::from(votes.get(arg_max(row)) < votes.get(chosen));
-        few += usize::from(answers.of_task(task).count() < FEW);
         majority.push(u32::try_from(chosen).unwrap_or_default());
+        if known.is_none() {
+            tasks += 1;
+            // Among equals, the choice of the majority vote is arbitrary: no disagreement.
+            differ += usize::from(votes.get(arg_max(row)) < votes.get(chosen));
+            few += usize::from(answers.of_task(task).count() < FEW);
+        }
     }
-    let tasks = majority.len();
     let mut warnings = Vec::new();
     if count_as_f64(differ) > MUCH * count_as_f64(tasks) {
         warnings.push(Warning::DiffersFromMajority { differ, tasks });
