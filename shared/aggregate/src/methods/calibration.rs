@@ -1,8 +1,10 @@
 //! Calibration: one temperature for all probabilities, found on known labels that the model did not see (Guo, Pleiss,
 //! Sun, Weinberger, *On Calibration of Modern Neural Networks*, 2017).
 
-/// A task's probabilities, and the index of its known label.
-pub(crate) type Judged = (Vec<f64>, usize);
+use crate::answers::count_as_f64;
+
+/// What was found of a task by each part of its answers, and the index of its known label.
+pub(crate) type Judged = (Vec<Vec<f64>>, usize);
 
 /// Parts that known labels are divided into, to judge each by a temperature found on the others.
 const FOLDS: usize = 5;
@@ -56,12 +58,16 @@ fn likeliest(judged: &[&Judged]) -> f64 {
     best.1
 }
 
-/// The negative log-likelihood of the known labels.
+/// The negative log-likelihood of the known labels; a task's is the mean over its parts.
 fn loss(judged: &[&Judged], temperature: f64) -> f64 {
-    let of_task = |(row, label): &&Judged| {
+    let of_part = |row: &Vec<f64>, label: usize| {
         let mut row = row.clone();
         temper(&mut row, temperature);
-        -row.get(*label).copied().unwrap_or_default().max(LEAST).ln()
+        -row.get(label).copied().unwrap_or_default().max(LEAST).ln()
+    };
+    let of_task = |(parts, label): &&Judged| {
+        let sum: f64 = parts.iter().map(|row| of_part(row, *label)).sum();
+        sum / count_as_f64(parts.len())
     };
     judged.iter().map(of_task).sum()
 }
@@ -82,7 +88,7 @@ mod tests {
     #[test]
     fn sureness_is_cooled_to_what_is_right() {
         let judged: Vec<_> = (0..100)
-            .map(|task| (vec![0.999, 0.001], usize::from(task % 7 == 0)))
+            .map(|task| (vec![vec![0.999, 0.001]], usize::from(task % 7 == 0)))
             .collect();
         let found = find_temperature(&judged).unwrap_or_default();
         let mut row = [0.999, 0.001];
@@ -92,9 +98,9 @@ mod tests {
 
     #[test]
     fn what_is_right_already_or_too_little_is_left_alone() {
-        assert_eq!(find_temperature(&vec![(vec![0.6, 0.4], 0); 9]), None);
+        assert_eq!(find_temperature(&vec![(vec![vec![0.6, 0.4]], 0); 9]), None);
         let judged: Vec<_> = (0..100)
-            .map(|task| (vec![0.8, 0.2], usize::from(task % 5 == 0)))
+            .map(|task| (vec![vec![0.8, 0.2]], usize::from(task % 5 == 0)))
             .collect();
         let found = find_temperature(&judged).unwrap_or(1.0);
         assert!((found - 1.0).abs() < 0.05, "{found}");

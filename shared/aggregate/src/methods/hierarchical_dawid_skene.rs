@@ -1,7 +1,7 @@
 //! The safe default: a hierarchical Dawid-Skene model that leans on votes where answers are few, and is calibrated on
 //! known labels.
 
-use crate::aggregated::{Aggregated, Imagined, Warning, arg_max};
+use crate::aggregated::{Aggregated, Confusion, Imagined, Warning, arg_max};
 use crate::answers::{Answers, Names, count_as_f64};
 use crate::gold::known_labels;
 use crate::methods::calibration::{Judged, find_temperature, temper};
@@ -63,7 +63,8 @@ impl Default for HierarchicalDawidSkene {
 ///   on a class: at one answer they weigh more than the model, at a hundred a third of it. With one answer a task the outcome is
 ///   the majority vote.
 /// * **Known labels** are kept, and teach how workers err. Then one temperature for all other probabilities is found
-///   by what the same model says of the known tasks when it does not know them, and used if it makes known labels
+///   by what the same model says of the known tasks when it does not know them, and of a task that more workers than
+///   usual answered by each part of them that is as large as usual. It is used if it makes known labels
 ///   likelier that it was not found on. Without known labels, probabilities are the model's own: they are too sure of
 ///   themselves where people err together.
 ///
@@ -88,7 +89,11 @@ pub fn hierarchical_dawid_skene(
     };
     let mut found = fit(answers, &known, limits);
     if limits.iterations > 0 {
-        pool_with_votes(answers, &mut found.probabilities);
+        let weight = weight_of_votes(answers);
+        let rows = found.probabilities.chunks_exact_mut(answers.labels().len());
+        for (row, pairs) in rows.zip(answers.pairs_by_task()) {
+            pool_with_votes(answers.names(), pairs, weight, row);
+        }
         found.temperature = find_temperature(&judge_blindly(answers, &known, limits));
         if let Some(temperature) = found.temperature {
             let rows = found.probabilities.chunks_exact_mut(answers.labels().len());
@@ -114,15 +119,59 @@ fn rows_of_known<'a>(
 }
 
 /// What the model says of the known tasks when it does not know them.
+///
+/// Known tasks are often those that many workers get, to be tested by. With so many answers the model is far surer than
+/// it is of a task with a few, and a temperature that is right for the one is wrong for the other. So a known task is
+/// judged in parts that have about as many answers as a task with an unknown label.
 fn judge_blindly(answers: &Answers, known: &[Option<u32>], limits: Limits<'_>) -> Vec<Judged> {
     if known.iter().all(Option::is_none) {
         return Vec::new();
     }
-    let mut blind = fit(answers, &vec![None; known.len()], limits).probabilities;
-    pool_with_votes(answers, &mut blind);
-    rows_of_known(&mut blind, known)
-        .map(|(row, label)| (row.to_vec(), label as usize))
+    let blind = fit(answers, &vec![None; known.len()], limits);
+    let (usual, weight) = (usual_answers(answers, known), weight_of_votes(answers));
+    let judge = |pairs: &[u32]| {
+        let mut row = posterior(&blind, pairs);
+        pool_with_votes(answers.names(), pairs, weight, &mut row);
+        row
+    };
+    let tasks = answers.pairs_by_task().zip(known);
+    tasks
+        .filter_map(|(pairs, known)| {
+            // As near to `usual` as equal parts can be.
+            let parts = ((2 * pairs.len() + usual) / (2 * usual)).max(1);
+            let parts = pairs.chunks(pairs.len().div_ceil(parts)).map(judge);
+            Some((parts.collect(), (*known)? as usize))
+        })
         .collect()
+}
+
+/// How many answers a task with an unknown label has: the median, or that of all tasks if all are known.
+fn usual_answers(answers: &Answers, known: &[Option<u32>]) -> usize {
+    let tasks = || answers.pairs_by_task().map(<[u32]>::len);
+    let unknown = tasks().zip(known).filter(|(_, known)| known.is_none());
+    let mut counts: Vec<usize> = unknown.map(|(count, _)| count).collect();
+    if counts.is_empty() {
+        counts = tasks().collect();
+    }
+    counts.sort_unstable();
+    counts.get(counts.len() / 2).copied().unwrap_or(1)
+}
+
+/// What the model says of a task with these answers.
+fn posterior(model: &Aggregated, pairs: &[u32]) -> Vec<f64> {
+    let mut row: Vec<f64> = model.priors.iter().map(|prior| prior.ln()).collect();
+    let Some(Confusion::Matrices { observed, .. }) = &model.confusion else {
+        return row;
+    };
+    let classes = row.len();
+    for &pair in pairs {
+        let errors = observed.get(pair as usize * classes..).unwrap_or_default();
+        for (sum, error) in row.iter_mut().zip(errors) {
+            *sum += error.ln();
+        }
+    }
+    normalise(&mut row);
+    row
 }
 
 /// Climbs to the likeliest parameters.
@@ -198,30 +247,31 @@ fn weight_of_votes(answers: &Answers) -> f64 {
 /// No share or probability counts as less in the pool.
 const LEAST: f64 = 1e-6;
 
-/// Combines every task's probabilities with its votes.
-fn pool_with_votes(answers: &Answers, probabilities: &mut [f64]) {
-    let classes = answers.labels().len();
-    let weight = weight_of_votes(answers);
-    let mut votes = vec![0.0; classes];
-    for (task, row) in probabilities.chunks_exact_mut(classes).enumerate() {
-        votes.fill(IMAGINED_VOTES);
-        count_votes(answers, task, &mut votes);
-        let all: f64 = votes.iter().sum();
-        for (value, votes) in row.iter_mut().zip(&votes) {
-            let pooled = (*value + LEAST).ln() + weight * (votes / all + LEAST).ln();
-            *value = pooled / (1.0 + weight);
-        }
-        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        row.iter_mut()
-            .for_each(|value| *value = (*value - largest).exp());
-        let total: f64 = row.iter().sum();
-        row.iter_mut().for_each(|value| *value /= total);
+/// Combines the probabilities of a task with the votes of its answers.
+fn pool_with_votes(names: &Names, pairs: &[u32], weight: f64, row: &mut [f64]) {
+    let mut votes = vec![IMAGINED_VOTES; row.len()];
+    count_votes(names, pairs, &mut votes);
+    let all: f64 = votes.iter().sum();
+    for (value, votes) in row.iter_mut().zip(&votes) {
+        let pooled = (*value + LEAST).ln() + weight * (votes / all + LEAST).ln();
+        *value = pooled / (1.0 + weight);
     }
+    normalise(row);
 }
 
-fn count_votes(answers: &Answers, task: usize, votes: &mut [f64]) {
-    for (_, label) in answers.of_task(task) {
-        if let Some(votes) = votes.get_mut(label) {
+/// Turns logarithms into probabilities.
+fn normalise(row: &mut [f64]) {
+    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    row.iter_mut()
+        .for_each(|value| *value = (*value - largest).exp());
+    let total: f64 = row.iter().sum();
+    row.iter_mut().for_each(|value| *value /= total);
+}
+
+fn count_votes(names: &Names, pairs: &[u32], votes: &mut [f64]) {
+    for &pair in pairs {
+        let label = names.pairs.get(pair as usize).map(|pair| pair.label);
+        if let Some(votes) = label.and_then(|label| votes.get_mut(label as usize)) {
             *votes += 1.0;
         }
     }
@@ -241,17 +291,17 @@ fn compare_with_votes(
     let classes = answers.labels().len();
     let (mut majority, mut tasks, mut differ, mut few) = (Vec::new(), 0, 0, 0);
     let mut votes = vec![0.0; classes];
-    let rows = found.probabilities.chunks_exact(classes);
-    for (task, (row, known)) in rows.zip(known).enumerate() {
+    let rows = found.probabilities.chunks_exact(classes).zip(known);
+    for ((row, known), pairs) in rows.zip(answers.pairs_by_task()) {
         votes.fill(0.0);
-        count_votes(answers, task, &mut votes);
+        count_votes(answers.names(), pairs, &mut votes);
         let chosen = arg_max(&votes);
         majority.push(u32::try_from(chosen).unwrap_or_default());
         if known.is_none() {
             tasks += 1;
             // Among equals, the choice of the majority vote is arbitrary: no disagreement.
             differ += usize::from(votes.get(arg_max(row)) < votes.get(chosen));
-            few += usize::from(answers.of_task(task).count() < FEW);
+            few += usize::from(pairs.len() < FEW);
         }
     }
     let mut warnings = Vec::new();
