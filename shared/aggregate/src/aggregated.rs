@@ -85,14 +85,14 @@ pub enum Warning {
     DiffersFromMajority {
         /// So many tasks.
         differ: usize,
-        /// Of so many.
+        /// Of so many whose label was not known.
         tasks: usize,
     },
     /// Most tasks have fewer than three answers.
     FewAnswers {
         /// So many tasks.
         few: usize,
-        /// Of so many.
+        /// Of so many whose label was not known.
         tasks: usize,
     },
 }

@@ -33,9 +33,9 @@ pub enum Error {
     /// There are more answers than can be counted, or a label is empty.
     #[error("the answers cannot be aggregated: {0}")]
     Answers(#[from] AnswersError),
-    /// The model does not run on these answers.
+    /// The method does not run on these answers.
     #[error("the answers cannot be aggregated: {0}")]
-    DawidSkene(#[from] MethodError),
+    Method(#[from] MethodError),
     /// A file cannot be written as text.
     #[error("cannot write the result files: {0}")]
     Files(#[source] Box<dyn std::error::Error + Send + Sync>),

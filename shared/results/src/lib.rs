@@ -10,11 +10,22 @@
 //! # What decides
 //!
 //! Only answers to a round's own images decide. Answers to control tasks (golden images, or any
-//! task with a known answer) never vote on an image: they measure workers, and Dawid-Skene learns
-//! from them how each worker errs, as separate tasks whose label is fixed and that appear in no
-//! row of `labels.*`. Answers of banned workers count like others, since the model weighs workers
-//! by what they did; `workers.csv` names the ban. An answer that is none of the campaign's labels
-//! is written to `answers.csv` and decides nothing.
+//! task with a known answer) never vote on an image: they measure workers. The campaign's method
+//! gets them as separate tasks, which appear in no row of `labels.*`; all but `majority-vote`,
+//! `wawa`, `zero-based-skill` and `mmsr` are told their labels and learn from them how each worker
+//! errs. Answers of banned workers count like others, since models weigh workers by what they did;
+//! `workers.csv` names the ban. An answer that is none of the campaign's labels is written to
+//! `answers.csv` and decides nothing.
+//!
+//! # What a confidence means
+//!
+//! It is the probability that the label is right as the method sees it. The safe default,
+//! `hierarchical-dawid-skene`, calibrates it: control tasks tell how sure the model may be, by what it
+//! says of them when it does not know their labels. The manifest has the `temperature` that came of
+//! it, and the report says it in words. It is absent where control tasks were too few or had nothing
+//! to correct; then, and with other methods, confidences are the method's own, and too high where
+//! people err together. The manifest and the report also have the method's `warnings`, and
+//! `majority_label` in `labels.*` is the majority vote beside each label.
 //!
 //! # The files
 //!
@@ -38,6 +49,7 @@ mod answers_csv;
 mod error;
 mod manifest;
 mod members;
+mod method;
 mod money;
 mod report;
 mod results;

@@ -30,7 +30,7 @@ pub struct Manifest {
     /// Paid in dollars, fee included.
     #[serde(with = "rust_decimal::serde::float")]
     pub cost: Decimal,
-    /// How labels were made: `dawid-skene`, `majority-vote`.
+    /// How labels were made, by the name that `campaign.toml` has for it.
     pub method: String,
     /// The method's settings.
     pub parameters: serde_json::Value,
@@ -38,6 +38,13 @@ pub struct Manifest {
     pub iterations: usize,
     /// Whether the method stopped because it could not get better.
     pub converged: bool,
+    /// What confidences were calibrated with on control tasks: above 1 the model was too sure of
+    /// itself, below 1 not sure enough. None if they are the method's own.
+    #[serde(default)]
+    pub temperature: Option<f64>,
+    /// What to know before trusting the labels, in words.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Share of right answers to control tasks, 0 to 1, if there were any.
     pub golden_accuracy: Option<f64>,
     /// Share of labels that the majority vote agrees with, 0 to 1, if there are any.
@@ -109,6 +116,8 @@ impl Manifest {
             parameters: model.parameters.clone(),
             iterations: model.iterations,
             converged: model.converged,
+            temperature: model.temperature.map(six_digits),
+            warnings: model.warnings.clone(),
             golden_accuracy: results.golden.accuracy().map(six_digits),
             majority_agreement: results.majority_agreement().map(six_digits),
             files: Vec::new(),

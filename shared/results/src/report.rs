@@ -178,7 +178,11 @@ struct Page<'a> {
     round: u32,
     /// Whether cards show text, not pictures.
     rows: bool,
+    /// What to know before trusting the labels.
+    warnings: &'a [String],
     tiles: Vec<Tile>,
+    /// Whether confidences can be taken at their word.
+    trust: String,
     classes: Vec<Bar<'a>>,
     disputed: Vec<Card<'a>>,
     galleries: Vec<Gallery<'a>>,
@@ -217,7 +221,9 @@ impl<'a> Page<'a> {
             campaign: results.round.campaign.as_str(),
             round: results.round.number,
             rows: campaign.takes_rows(),
+            warnings: &results.model.warnings,
             tiles: tiles(results),
+            trust: trust(results),
             disputed: cards(&shown.disputed),
             galleries: galleries
                 .map(|(bar, (total, images))| Gallery {
@@ -508,32 +514,103 @@ fn worker_rows(results: &RoundResults) -> Vec<WorkerRow<'_>> {
     .collect()
 }
 
+fn method_in_words(method: Method) -> &'static str {
+    match method {
+        Method::HierarchicalDawidSkene => {
+            "Hierarchical Dawid-Skene: how the crowd errs and how each worker differs from it is \
+             estimated together with the labels, so a careful worker weighs more; where answers \
+             are few, votes decide."
+        }
+        Method::MajorityVote => {
+            "Majority vote: the label that most workers chose; the first in the alphabet of \
+             equals. The confidence is its share of votes."
+        }
+        Method::GoldMajorityVote => {
+            "Gold majority vote: a worker who did well on control tasks has a heavier vote. The \
+             confidence is the label's share of them."
+        }
+        Method::Wawa => {
+            "Wawa: a worker who agrees with the majority has a heavier vote. The confidence is \
+             the label's share of them."
+        }
+        Method::ZeroBasedSkill => {
+            "Zero-based skill: a worker who agrees with the outcome has a heavier vote, and so \
+             on until skills are at rest. The confidence is the label's share of the votes."
+        }
+        Method::DawidSkene => {
+            "Dawid-Skene: how each worker errs is estimated together with the labels, so a \
+             careful worker weighs more."
+        }
+        Method::OneCoinDawidSkene => {
+            "One-coin Dawid-Skene: how often each worker errs is estimated together with the \
+             labels, so a careful worker weighs more."
+        }
+        Method::Glad => {
+            "GLAD: how able workers are and how easy tasks are is estimated together with the \
+             labels."
+        }
+        Method::Mace => {
+            "MACE: who knows and who answers by habit is estimated together with the labels."
+        }
+        Method::Mmsr => {
+            "M-MSR: skills follow from how workers agree with each other, whatever a minority of \
+             liars does; a skilled worker has a heavier vote."
+        }
+    }
+}
+
+/// Whether confidences can be taken at their word; nothing to say without labels.
+fn trust(results: &RoundResults) -> String {
+    let how = match (results.model.temperature, results.model.method) {
+        _ if results.labelled() == 0 => return String::new(),
+        (Some(temperature), _) => {
+            let (found, done) = if temperature > 1.0 {
+                ("too sure of itself", "lowered")
+            } else {
+                ("not sure enough", "raised")
+            };
+            return format!(
+                "Confidences are calibrated: on control tasks the model proved {found}, so all of them \
+                 were {done} to what it gets right (temperature {temperature:.2})."
+            );
+        }
+        (None, Method::HierarchicalDawidSkene) if results.golden.answers == 0 => {
+            "there were no control tasks to calibrate them on"
+        }
+        (None, Method::HierarchicalDawidSkene) => {
+            "control tasks were too few, or showed nothing to correct"
+        }
+        (None, _) => "this method does not do that",
+    };
+    format!(
+        "Confidences are not calibrated, because {how}. They are the method's own, and too high where \
+         people err together: look at the votes as well."
+    )
+}
+
 /// How the labels were made, in words.
 fn how(results: &RoundResults) -> Vec<(&'static str, String)> {
     let (campaign, model) = (&results.campaign, &results.model);
-    let method = match model.method {
-        Method::MajorityVote => "Majority vote: the label that most workers chose; the first in \
-                                 the alphabet of equals. The confidence is its share of votes."
-            .to_owned(),
-        Method::DawidSkene => format!(
-            "Dawid-Skene: how each worker errs is estimated together with the labels, so a \
-             careful worker weighs more. {} after {}.",
-            if model.converged {
-                "Converged"
-            } else {
-                "Stopped"
-            },
-            counted(model.iterations as u64, "iteration", "iterations"),
-        ),
-    };
+    let mut method = method_in_words(model.method).to_owned();
+    if model.iterations > 0 {
+        let end = if model.converged {
+            "Converged"
+        } else {
+            "Stopped"
+        };
+        let iterations = counted(model.iterations as u64, "iteration", "iterations");
+        method = format!("{method} {end} after {iterations}.");
+    }
     let parameters = model.parameters.as_object().into_iter().flatten();
     let parameters: Vec<String> = parameters
         .map(|(name, value)| format!("{} {value}", name.replace('_', " ")))
         .collect();
-    let golden = if results.golden.answers > 0 {
-        "measure workers and teach the model; they never vote on an image"
-    } else {
-        "none were answered"
+    let golden = match model.method {
+        _ if results.golden.answers == 0 => "none were answered",
+        Method::MajorityVote | Method::Wawa | Method::ZeroBasedSkill | Method::Mmsr => {
+            "measure workers; they never vote on an image"
+        }
+        _ => "measure workers and teach the model; they never vote on an image",
     };
     let page = format!(
         "{} on a page for ${}, {} answers wanted for each",

@@ -13,7 +13,8 @@ use rust_decimal::Decimal;
 pub struct Decision {
     /// The label; none if there is nothing to decide by.
     pub label: Option<String>,
-    /// The probability that the label is right, 0 to 1, as the method sees it.
+    /// The probability that the label is right, 0 to 1, as the method sees it; calibrated if
+    /// [`Model::temperature`] says so.
     pub confidence: Option<f64>,
     /// Votes by label; labels without votes may be left out.
     pub votes: BTreeMap<String, u32>,
@@ -128,6 +129,11 @@ pub struct Model {
     /// How often the average worker answers each true label (row, in the campaign's order) as
     /// each (column), if the method estimates it.
     pub confusion: Option<Vec<Vec<f64>>>,
+    /// The temperature that confidences were calibrated with on control tasks: above 1 the model
+    /// was too sure of itself, below 1 not sure enough. None if they are the method's own.
+    pub temperature: Option<f64>,
+    /// What to know before trusting the labels, in words.
+    pub warnings: Vec<String>,
 }
 
 /// What came of a round.

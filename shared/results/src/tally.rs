@@ -6,19 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use quorate_aggregate::{
-    Aggregated, Answers, AnswersBuilder, AnswersError, DawidSkene, Gold, StopReason, dawid_skene,
-    majority_vote,
+    Aggregated, Answers, AnswersBuilder, AnswersError, Gold, StopReason, majority_vote,
 };
 use quorate_core::campaign::{Campaign, Method};
 use quorate_core::ports::{Assignment, Ban, TaskAnswer};
 use quorate_core::state::{Image, Outcome};
 use quorate_core::{ImageId, RoundId};
 use rust_decimal::Decimal;
-use serde_json::json;
 
 use crate::answers_csv::{AnswerLine, AnswersCsv, instant};
 use crate::error::Error;
 use crate::members::{Member, Members};
+use crate::method::{aggregate, parameters};
 use crate::money::{dollars, page_micros, split};
 use crate::results::{Decision, Golden, ImageResult, Model, RoundResults, WorkerResult};
 
@@ -296,7 +295,7 @@ impl Tally {
     /// Decides every image.
     ///
     /// # Errors
-    /// [`Error::Answers`] or [`Error::DawidSkene`] if the answers cannot be aggregated.
+    /// [`Error::Answers`] or [`Error::Method`] if the answers cannot be aggregated.
     pub fn finish(mut self) -> Result<RoundResults, Error> {
         let method = self.setting.campaign.aggregation.method;
         let answers = match std::mem::take(&mut self.answers).finish() {
@@ -304,15 +303,12 @@ impl Tally {
             Err(AnswersError::NoAnswers) => None,
             Err(error) => return Err(error.into()),
         };
-        let settings = DawidSkene {
-            gold: std::mem::take(&mut self.gold),
-            ..DawidSkene::default()
-        };
+        let gold = std::mem::take(&mut self.gold);
         let verdict = match &answers {
-            Some(answers) => Some(Verdict::new(answers, method, &settings)?),
+            Some(answers) => Some(Verdict::new(answers, method, gold)?),
             None => None,
         };
-        let model = self.model(method, &settings, verdict.as_ref());
+        let model = self.model(method, verdict.as_ref());
         self.rate_workers(verdict.as_ref());
         let cost = self.costs.iter().sum::<i64>() + self.overhead;
         self.spread_overhead();
@@ -372,25 +368,19 @@ impl Tally {
         }
     }
 
-    fn model(&self, method: Method, settings: &DawidSkene, verdict: Option<&Verdict<'_>>) -> Model {
+    fn model(&self, method: Method, verdict: Option<&Verdict<'_>>) -> Model {
         let decided = verdict.map(Verdict::decided);
         let labels = &self.setting.campaign.labels;
+        let warnings = decided.map_or(&[][..], Aggregated::warnings);
         Model {
             method,
-            parameters: match method {
-                Method::MajorityVote => json!({}),
-                Method::DawidSkene => json!({
-                    "max_iterations": settings.iterations,
-                    "tolerance": settings.tolerance,
-                    "prior_strength": settings.prior.strength,
-                    "prior_right": settings.prior.right,
-                    "prior_wrong": settings.prior.wrong,
-                }),
-            },
+            parameters: parameters(method),
             iterations: decided.map_or(0, Aggregated::iterations),
             converged: decided
                 .is_none_or(|decided| decided.stop_reason() != StopReason::IterationLimit),
             confusion: decided.and_then(|decided| mean_confusion(decided, labels)),
+            temperature: decided.and_then(Aggregated::temperature),
+            warnings: warnings.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -481,13 +471,13 @@ struct Verdict<'a> {
 }
 
 impl<'a> Verdict<'a> {
-    fn new(answers: &'a Answers, method: Method, settings: &DawidSkene) -> Result<Self, Error> {
+    fn new(answers: &'a Answers, method: Method, gold: Gold) -> Result<Self, Error> {
         Ok(Self {
             answers,
             majority: majority_vote(answers),
             model: match method {
                 Method::MajorityVote => None,
-                Method::DawidSkene => Some(dawid_skene(answers, settings)?),
+                method => Some(aggregate(answers, method, gold)?),
             },
             index: answers.tasks().iter().zip(0..).collect(),
         })

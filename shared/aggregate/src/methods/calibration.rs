@@ -2,6 +2,8 @@
 //! not see: temperature scaling (Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern Neural Networks*, 2017), with a
 //! temperature for each of the two.
 
+use crate::answers::count_as_f64;
+
 /// The power that each of two probabilities is raised to before they are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pool {
@@ -9,11 +11,17 @@ pub(crate) struct Pool {
     votes: f64,
 }
 
-/// A task whose label is known: the logarithms of the probabilities by model and votes, and the index of the label.
+/// The logarithms of the probabilities that a model and votes give.
 #[derive(Debug, Clone)]
-pub(crate) struct Judged {
+pub(crate) struct Opinions {
     pub(crate) model: Vec<f64>,
     pub(crate) votes: Vec<f64>,
+}
+
+/// A task whose label is known: what each part of its answers says of it, and the index of the label.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    pub(crate) parts: Vec<Opinions>,
     pub(crate) label: usize,
 }
 
@@ -50,13 +58,7 @@ impl Pool {
         for (value, votes) in model.iter_mut().zip(votes) {
             *value = self.model * *value + self.votes * votes;
         }
-        let largest = model.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mut total = 0.0;
-        for value in model.iter_mut() {
-            *value = (*value - largest).exp();
-            total += *value;
-        }
-        model.iter_mut().for_each(|value| *value /= total);
+        to_probabilities(model);
     }
 
     /// The powers that make known labels likeliest; `None` if powers found so do not make known labels that they were
@@ -116,22 +118,31 @@ impl Pool {
         ]
     }
 
-    /// The negative log-likelihood of known labels.
+    /// The negative log-likelihood of known labels; a task's is the mean over its parts.
     fn loss(self, judged: &[&Judged]) -> f64 {
         let mut row = Vec::new();
         let mut loss = 0.0;
-        for judged in judged {
-            row.clone_from(&judged.model);
-            self.put_together(&mut row, &judged.votes);
-            loss -= row
-                .get(judged.label)
-                .copied()
-                .unwrap_or_default()
-                .max(f64::MIN_POSITIVE)
-                .ln();
+        for Judged { parts, label } in judged {
+            for part in parts {
+                row.clone_from(&part.model);
+                self.put_together(&mut row, &part.votes);
+                let probability = row.get(*label).copied().unwrap_or_default();
+                loss -= probability.max(f64::MIN_POSITIVE).ln() / count_as_f64(parts.len());
+            }
         }
         loss
     }
+}
+
+/// Turns logarithms into probabilities.
+pub(crate) fn to_probabilities(row: &mut [f64]) {
+    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut total = 0.0;
+    for value in row.iter_mut() {
+        *value = (*value - largest).exp();
+        total += *value;
+    }
+    row.iter_mut().for_each(|value| *value /= total);
 }
 
 fn lower(one: (f64, Pool), other: (f64, Pool)) -> (f64, Pool) {
@@ -140,21 +151,23 @@ fn lower(one: (f64, Pool), other: (f64, Pool)) -> (f64, Pool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Judged, Pool};
+    use super::{Judged, Opinions, Pool};
 
     /// A model that says `sure` for the first label and votes that say nothing; every `wrong`th time it is the second.
     fn crowd(sure: f64, wrong: usize) -> Vec<Judged> {
         let judged = |task| Judged {
-            model: vec![f64::ln(sure), f64::ln(1.0 - sure)],
-            votes: vec![0.5_f64.ln(); 2],
+            parts: vec![Opinions {
+                model: vec![f64::ln(sure), f64::ln(1.0 - sure)],
+                votes: vec![0.5_f64.ln(); 2],
+            }],
             label: usize::from(task % wrong == 0),
         };
         (0..140).map(judged).collect()
     }
 
     fn said(pool: Pool, judged: &Judged) -> f64 {
-        let mut row = judged.model.clone();
-        pool.put_together(&mut row, &judged.votes);
+        let mut row = judged.parts[0].model.clone();
+        pool.put_together(&mut row, &judged.parts[0].votes);
         row[0]
     }
 

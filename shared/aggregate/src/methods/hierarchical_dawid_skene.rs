@@ -1,10 +1,10 @@
 //! The safe default: a hierarchical Dawid-Skene model that leans on votes where answers are few, and is calibrated on
 //! known labels.
 
-use crate::aggregated::{Aggregated, Imagined, Warning, arg_max};
+use crate::aggregated::{Aggregated, Confusion, Imagined, Warning, arg_max};
 use crate::answers::{Answers, Names, count_as_f64};
 use crate::gold::known_labels;
-use crate::methods::calibration::{Judged, Pool};
+use crate::methods::calibration::{Judged, Opinions, Pool, to_probabilities};
 use crate::methods::common::Common;
 use crate::methods::confusion::Confusions;
 use crate::methods::dawid_skene::{finish, labels, maximise_priors};
@@ -64,8 +64,8 @@ impl Default for HierarchicalDawidSkene {
 ///   on a class: at one answer they weigh more than the model, at a hundred a third of it. With one answer a task the outcome is
 ///   the majority vote.
 /// * **Known labels** are kept, and teach how workers err. Then it is found how far the model and the votes can be
-///   believed, a temperature for each, by what the same model says of the known tasks when it does not know them; it is
-///   used if that makes known labels likelier that it was not found on. Without known labels, probabilities are the
+///   believed, a temperature for each, by what the same model says of the known tasks when it does not know them, and of a task that
+///   more workers than usual answered by each part of them that is as large as usual. It is used if that makes known labels likelier that it was not found on. Without known labels, probabilities are the
 ///   model's own: they are too sure of themselves where people err together.
 ///
 /// [`Aggregated::majority`] has the majority vote beside it, and [`Aggregated::warnings`] tell where the two disagree much.
@@ -100,41 +100,83 @@ pub fn hierarchical_dawid_skene(
         }
         add_votes(answers, pool, &known, &mut found.probabilities);
     }
-    (found.majority, found.warnings) = compare_with_votes(answers, &found);
+    (found.majority, found.warnings) = compare_with_votes(answers, &known, &found);
     Ok(found)
 }
 
 /// What the model and the votes say of the known tasks when the model does not know them.
+///
+/// Known tasks are often those that many workers get, to be tested by. With so many answers the model is far surer than
+/// it is of a task with a few, and what is right for the one is wrong for the other. So a known task is judged in parts
+/// that have about as many answers as a task with an unknown label.
 fn judge_blindly(answers: &Answers, known: &[Option<u32>], limits: Limits<'_>) -> Vec<Judged> {
     if known.iter().all(Option::is_none) {
         return Vec::new();
     }
-    let blind = fit(answers, &vec![None; known.len()], limits).probabilities;
-    let classes = answers.labels().len();
-    let rows = blind.chunks_exact(classes).zip(known).enumerate();
-    rows.filter_map(|(task, (row, label))| {
-        let mut votes = vec![0.0; classes];
-        log_votes(answers, task, &mut votes);
-        Some(Judged {
-            model: row.iter().copied().map(log_probability).collect(),
-            votes,
-            label: (*label)? as usize,
+    let blind = fit(answers, &vec![None; known.len()], limits);
+    let usual = usual_answers(answers, known);
+    let judge = |pairs: &[u32]| {
+        let mut votes = vec![0.0; blind.priors.len()];
+        log_votes(answers.names(), pairs, &mut votes);
+        let mut model = posterior(&blind, pairs);
+        model
+            .iter_mut()
+            .for_each(|value| *value = log_probability(*value));
+        Opinions { model, votes }
+    };
+    let tasks = answers.pairs_by_task().zip(known);
+    tasks
+        .filter_map(|(pairs, known)| {
+            // As near to `usual` as equal parts can be.
+            let parts = ((2 * pairs.len() + usual) / (2 * usual)).max(1);
+            let parts = pairs.chunks(pairs.len().div_ceil(parts)).map(judge);
+            Some(Judged {
+                parts: parts.collect(),
+                label: (*known)? as usize,
+            })
         })
-    })
-    .collect()
+        .collect()
+}
+
+/// How many answers a task with an unknown label has: the median, or that of all tasks if all are known.
+fn usual_answers(answers: &Answers, known: &[Option<u32>]) -> usize {
+    let tasks = || answers.pairs_by_task().map(<[u32]>::len);
+    let unknown = tasks().zip(known).filter(|(_, known)| known.is_none());
+    let mut counts: Vec<usize> = unknown.map(|(count, _)| count).collect();
+    if counts.is_empty() {
+        counts = tasks().collect();
+    }
+    counts.sort_unstable();
+    counts.get(counts.len() / 2).copied().unwrap_or(1)
+}
+
+/// What the model says of a task with these answers.
+fn posterior(model: &Aggregated, pairs: &[u32]) -> Vec<f64> {
+    let mut row: Vec<f64> = model.priors.iter().map(|prior| prior.ln()).collect();
+    let Some(Confusion::Matrices { observed, .. }) = &model.confusion else {
+        return row;
+    };
+    let classes = row.len();
+    for &pair in pairs {
+        let errors = observed.get(pair as usize * classes..).unwrap_or_default();
+        for (sum, error) in row.iter_mut().zip(errors) {
+            *sum += error.ln();
+        }
+    }
+    to_probabilities(&mut row);
+    row
 }
 
 /// Puts every task's probabilities together with its votes, and known labels in their place.
 fn add_votes(answers: &Answers, pool: Pool, known: &[Option<u32>], probabilities: &mut [f64]) {
-    let classes = answers.labels().len();
-    let mut votes = vec![0.0; classes];
-    let rows = probabilities.chunks_exact_mut(classes).zip(known);
-    for (task, (row, known)) in rows.enumerate() {
+    let mut votes = vec![0.0; answers.labels().len()];
+    let rows = probabilities.chunks_exact_mut(votes.len()).zip(known);
+    for ((row, known), pairs) in rows.zip(answers.pairs_by_task()) {
         if let Some(label) = known {
             one_hot(row, *label);
             continue;
         }
-        log_votes(answers, task, &mut votes);
+        log_votes(answers.names(), pairs, &mut votes);
         row.iter_mut()
             .for_each(|value| *value = log_probability(*value));
         pool.put_together(row, &votes);
@@ -148,10 +190,10 @@ fn log_probability(probability: f64) -> f64 {
     (probability + LEAST).ln()
 }
 
-/// The logarithms of the shares of a task's votes, smoothed.
-fn log_votes(answers: &Answers, task: usize, votes: &mut [f64]) {
+/// The logarithms of the shares of votes among some answers, smoothed.
+fn log_votes(names: &Names, pairs: &[u32], votes: &mut [f64]) {
     votes.fill(IMAGINED_VOTES);
-    count_votes(answers, task, votes);
+    count_votes(names, pairs, votes);
     let all: f64 = votes.iter().sum();
     votes
         .iter_mut()
@@ -228,9 +270,10 @@ fn weight_of_votes(answers: &Answers) -> f64 {
     VOTES + cells / count_as_f64(answers.len())
 }
 
-fn count_votes(answers: &Answers, task: usize, votes: &mut [f64]) {
-    for (_, label) in answers.of_task(task) {
-        if let Some(votes) = votes.get_mut(label) {
+fn count_votes(names: &Names, pairs: &[u32], votes: &mut [f64]) {
+    for &pair in pairs {
+        let label = names.pairs.get(pair as usize).map(|pair| pair.label);
+        if let Some(votes) = label.and_then(|label| votes.get_mut(label as usize)) {
             *votes += 1.0;
         }
     }
@@ -241,21 +284,28 @@ const FEW: usize = 3;
 /// Warns of disagreement on more than this share of tasks.
 const MUCH: f64 = 0.1;
 
-/// The majority vote of every task, and what to warn of.
-fn compare_with_votes(answers: &Answers, found: &Aggregated) -> (Vec<u32>, Vec<Warning>) {
+/// The majority vote of every task, and what to warn of: known labels were not decided, so they do not count.
+fn compare_with_votes(
+    answers: &Answers,
+    known: &[Option<u32>],
+    found: &Aggregated,
+) -> (Vec<u32>, Vec<Warning>) {
     let classes = answers.labels().len();
-    let (mut majority, mut differ, mut few) = (Vec::new(), 0, 0);
+    let (mut majority, mut tasks, mut differ, mut few) = (Vec::new(), 0, 0, 0);
     let mut votes = vec![0.0; classes];
-    for (task, row) in found.probabilities.chunks_exact(classes).enumerate() {
+    let rows = found.probabilities.chunks_exact(classes).zip(known);
+    for ((row, known), pairs) in rows.zip(answers.pairs_by_task()) {
         votes.fill(0.0);
-        count_votes(answers, task, &mut votes);
+        count_votes(answers.names(), pairs, &mut votes);
         let chosen = arg_max(&votes);
-        // Among equals, the choice of the majority vote is arbitrary: no disagreement.
-        differ += usize::from(votes.get(arg_max(row)) < votes.get(chosen));
-        few += usize::from(answers.of_task(task).count() < FEW);
         majority.push(u32::try_from(chosen).unwrap_or_default());
+        if known.is_none() {
+            tasks += 1;
+            // Among equals, the choice of the majority vote is arbitrary: no disagreement.
+            differ += usize::from(votes.get(arg_max(row)) < votes.get(chosen));
+            few += usize::from(pairs.len() < FEW);
+        }
     }
-    let tasks = majority.len();
     let mut warnings = Vec::new();
     if count_as_f64(differ) > MUCH * count_as_f64(tasks) {
         warnings.push(Warning::DiffersFromMajority { differ, tasks });

@@ -513,6 +513,7 @@ impl Campaign {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::Method;
 
     fn errors(text: &str) -> String {
         parse(Some(text), None, Decimal::ZERO)
@@ -542,6 +543,49 @@ mod tests {
         assert!(message.contains("did you mean `per_page`?"), "{message}");
         let message = errors(&format!("{GOOD}[aggregation]\nmethod = \"dawid-skeen\"\n"));
         assert!(message.contains("did you mean `dawid-skene`?"), "{message}");
+    }
+
+    #[test]
+    fn a_method_is_one_that_fits_every_campaign() {
+        let method = |text: &str| {
+            let campaign = parse(Some(&format!("{GOOD}{text}")), None, Decimal::ZERO);
+            campaign.map(|campaign| campaign.aggregation.method)
+        };
+        assert_eq!(method(""), Ok(Method::HierarchicalDawidSkene));
+        let template = parse(Some(TEMPLATE), None, Decimal::ZERO).unwrap();
+        assert_eq!(template.aggregation, Aggregation::default());
+        let listed = TEMPLATE
+            .split_once("# How answers become labels")
+            .unwrap()
+            .1;
+        let listed = listed.split_once("[images]").unwrap().0;
+        let named = |text: &str| format!("[aggregation]\nmethod = \"{text}\"\n");
+        // Names are in quotes, in the comment as in the setting.
+        let names: Vec<&str> = listed.split('"').skip(1).step_by(2).collect();
+        assert_eq!(names.len(), 10, "{names:?}");
+        for name in names {
+            assert_eq!(method(&named(name)).unwrap().as_str(), name);
+        }
+        // For two labels only.
+        let message = method(&named("kos")).unwrap_err().to_string();
+        assert!(message.contains("unknown variant `kos`"), "{message}");
+        assert!(message.contains("`hierarchical-dawid-skene`"), "{message}");
+    }
+
+    #[test]
+    fn a_stored_campaign_keeps_its_method_whatever_the_default_is() {
+        let mut campaign = parse(Some(GOOD), None, Decimal::ZERO).unwrap();
+        let stored = |campaign: &Campaign| serde_json::to_value(campaign).unwrap();
+        let method = "/aggregation/method";
+        let default = Aggregation::default().method.as_str();
+        assert_eq!(stored(&campaign).pointer(method), Some(&default.into()));
+        campaign.aggregation.method = Method::DawidSkene;
+        let stored = stored(&campaign);
+        assert_eq!(stored.pointer(method), Some(&"dawid-skene".into()));
+        assert_eq!(
+            serde_json::from_value::<Campaign>(stored).unwrap(),
+            campaign
+        );
     }
 
     #[test]

@@ -208,15 +208,36 @@ pub struct Aggregation {
     pub method: Method,
 }
 
-/// An aggregation method.
+/// An aggregation method: those that need no settings and do with any number of labels. KOS is not
+/// among them, because it is for two labels.
+///
+/// A stored campaign names its method, so a round is aggregated by the one that its pool was made
+/// under, whatever becomes the default later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
+    /// The safe default: how each worker errs, learned from all of them and calibrated on control
+    /// tasks.
+    #[default]
+    HierarchicalDawidSkene,
     /// The label that most workers chose.
     MajorityVote,
+    /// Votes weighted by how workers did on control tasks.
+    GoldMajorityVote,
+    /// Votes weighted by how often workers agree with the majority.
+    Wawa,
+    /// Votes weighted by how often workers agree with the outcome, again and again.
+    ZeroBasedSkill,
     /// Dawid and Skene's model of every worker's errors.
-    #[default]
     DawidSkene,
+    /// The same with one accuracy for each worker.
+    OneCoinDawidSkene,
+    /// Able workers, easy tasks.
+    Glad,
+    /// Who knows, and who answers by habit.
+    Mace,
+    /// Votes that withstand a minority of liars.
+    Mmsr,
 }
 
 impl Method {
@@ -224,8 +245,16 @@ impl Method {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::HierarchicalDawidSkene => "hierarchical-dawid-skene",
             Self::MajorityVote => "majority-vote",
+            Self::GoldMajorityVote => "gold-majority-vote",
+            Self::Wawa => "wawa",
+            Self::ZeroBasedSkill => "zero-based-skill",
             Self::DawidSkene => "dawid-skene",
+            Self::OneCoinDawidSkene => "one-coin-dawid-skene",
+            Self::Glad => "glad",
+            Self::Mace => "mace",
+            Self::Mmsr => "mmsr",
         }
     }
 }

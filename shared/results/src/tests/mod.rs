@@ -2,6 +2,7 @@
 
 mod formats;
 mod look;
+mod methods;
 mod page;
 mod properties;
 mod use_case;

@@ -79,7 +79,7 @@ fn it_shows_what_was_decided_and_why() {
         "POOL: control tasks: 0 %",
         "4 of 5 answers",
         "$0.24",
-        "Dawid-Skene",
+        "Hierarchical Dawid-Skene",
     ] {
         assert!(page.contains(shown), "{shown}");
     }

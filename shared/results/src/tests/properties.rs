@@ -7,6 +7,19 @@ use proptest::prelude::*;
 use super::*;
 use quorate_core::campaign::Method;
 
+const METHODS: [Method; 10] = [
+    Method::HierarchicalDawidSkene,
+    Method::MajorityVote,
+    Method::GoldMajorityVote,
+    Method::Wawa,
+    Method::ZeroBasedSkill,
+    Method::DawidSkene,
+    Method::OneCoinDawidSkene,
+    Method::Glad,
+    Method::Mace,
+    Method::Mmsr,
+];
+
 /// A page: worker, status, reward in mills, and (task, label, carries its image's id) of each task.
 type Drawn = (u8, bool, i64, Vec<(usize, usize, bool)>);
 
@@ -59,12 +72,11 @@ proptest! {
 
     #[test]
     fn every_image_has_one_row_and_every_cent_an_image(
-        drawn in drawn_pages(), model in any::<bool>()
+        drawn in drawn_pages(), method in prop::sample::select(&METHODS[..])
     ) {
         let (members, pages) = drawn_round(&drawn);
         let mut campaign = pets();
-        campaign.aggregation.method =
-            if model { Method::DawidSkene } else { Method::MajorityVote };
+        campaign.aggregation.method = method;
         let results = counted(campaign, members, &pages, Vec::new());
 
         let names: BTreeSet<String> = results.images.iter().map(|i| i.image.name()).collect();
@@ -74,6 +86,7 @@ proptest! {
             let decision = &image.decision;
             prop_assert_ne!(decision.label.is_some(), decision.reason.is_some());
             prop_assert_eq!(decision.label.is_some(), decision.answers > 0);
+            prop_assert!(decision.confidence.is_none_or(|share| (0.2..=1.0).contains(&share)));
             prop_assert_eq!(decision.votes.values().sum::<u32>(), decision.answers);
         }
 
