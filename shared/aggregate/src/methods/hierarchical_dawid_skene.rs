@@ -61,12 +61,13 @@ impl Default for HierarchicalDawidSkene {
 ///   matrices are pulled together, where each errs in its own way, they are left apart.
 /// * **Votes.** What the model finds is combined with the share of votes by a logarithmic opinion pool (Genest and
 ///   Zidek, *Combining Probability Distributions*, 1986). Votes weigh the more the fewer answers there are of a worker
-///   on a class: at one answer they weigh more than the model, at a hundred a third of it. With one answer a task the outcome is
-///   the majority vote.
+///   on a class: at one answer they weigh more than the model, at a hundred a third of it. With one answer a task the
+///   outcome is the majority vote.
 /// * **Known labels** are kept, and teach how workers err. Then it is found how far the model and the votes can be
-///   believed, a temperature for each, by what the same model says of the known tasks when it does not know them, and of a task that
-///   more workers than usual answered by each part of them that is as large as usual. It is used if that makes known labels likelier that it was not found on. Without known labels, probabilities are the
-///   model's own: they are too sure of themselves where people err together.
+///   believed, a temperature for each, by what the same model says of the known tasks when it does not know them, and
+///   of a task that more workers than usual answered by each part of them that is as large as usual. It is used if that
+///   makes known labels likelier that it was not found on. Without known labels, probabilities are the model's own: they
+///   are too sure of themselves where people err together.
 ///
 /// [`Aggregated::majority`] has the majority vote beside it, and [`Aggregated::warnings`] tell where the two disagree much.
 ///
