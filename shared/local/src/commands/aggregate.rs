@@ -33,12 +33,12 @@ use super::{count, print, say, write_whole};
         (.jsonl), a Parquet file with these columns (.parquet; needs a quorate that was built for it), or the \
         assignments file of a Toloka pool (.tsv), whose control tasks are left out; `-` is stdin. What the name does \
         not tell, the first line does.\n\n\
-        Which method? Without --method it is one that can be used blindly: it is never far below the majority vote, \
-        also where answers are few, makes use of known labels (--gold), is the only one that calibrates its \
+        Which method? Without --method, one that can be used blindly: it learns how each worker errs and leans on \
+        the votes where answers are few, makes use of known labels (--gold), is the only one that calibrates its \
         confidences on them, and warns when it differs much from the majority. `majority-vote` explains itself to \
-        anybody. `dawid-skene` for many answers of each worker; `one-coin-dawid-skene` for few, or very many labels; \
-        `mace` against spammers; `glad` tells which tasks are difficult. `--mode crowd-kit` gives the numbers of the \
-        Python library crowd-kit.",
+        anybody. `dawid-skene` is for many answers of each worker, `one-coin-dawid-skene` for fewer of them or very \
+        many labels, `mace` against spammers; `glad` tells which tasks are difficult. `--mode crowd-kit` follows the \
+        rules of the Python library crowd-kit.",
     after_help = "Examples:\n  \
         quorate aggregate answers.csv > labels.tsv\n  \
         quorate aggregate assignments.tsv --gold golden.tsv --output labels.csv --workers workers.csv\n  \
