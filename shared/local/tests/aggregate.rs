@@ -500,7 +500,7 @@ const WRONG: &[(&[&str], i32, &str)] = &[
             "--gold=gold.csv",
         ],
         1,
-        "leave --mode crowd-kit out, and workers without a known label are taken for average ones\n  because: worker \
+        "without --mode crowd-kit, who met no known label is believed to be right in 2 of 3 answers\n  because: worker \
          \"ann\" has no skill",
     ),
     (

@@ -277,7 +277,7 @@ fn explain(method: Method, error: MethodError) -> anyhow::Error {
         MethodError::NeedsGold { .. } => ": give a table task, label of them with --gold",
         MethodError::NotBinary { .. } => ": choose another --method",
         MethodError::MissingSkill { .. } => {
-            ": leave --mode crowd-kit out, and workers without a known label are taken for average ones"
+            ": without --mode crowd-kit, who met no known label is believed to be right in 2 of 3 answers"
         }
         _ => "",
     };

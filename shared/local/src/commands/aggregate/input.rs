@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use quorate_aggregate::{
-    Answers, AnswersBuilder, Format, Gold, InvalidRows, ReadError, ReadReport, Separator,
+    Answers, AnswersBuilder, Format, Gold, InvalidRows, ReadReport, Separator,
 };
 
 use super::separator_of;
@@ -30,11 +30,13 @@ pub(super) fn read_answers(
     let mut builder = AnswersBuilder::new();
     let not_read = || format!("cannot read {shown}");
     let read = if is_parquet(path) {
-        read_parquet(
-            &mut builder,
-            File::open(path).with_context(not_read)?,
-            invalid,
-        )?
+        #[cfg(not(feature = "parquet"))]
+        bail!(
+            "this quorate was built without support for Parquet: build one that has it with \
+             `cargo install --path shared/local --features parquet`, or write the answers as CSV"
+        );
+        #[cfg(feature = "parquet")]
+        builder.read_parquet(File::open(path).with_context(not_read)?, invalid)
     } else {
         let (reader, format) = open(path, wait).with_context(not_read)?;
         builder.read(reader, format, invalid)
@@ -58,31 +60,6 @@ pub(super) fn read_answers(
 pub(super) fn is_parquet(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
-}
-
-#[cfg(feature = "parquet")]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "without the feature, it is an error"
-)]
-fn read_parquet(
-    builder: &mut AnswersBuilder,
-    file: File,
-    invalid: InvalidRows,
-) -> anyhow::Result<Result<ReadReport, ReadError>> {
-    Ok(builder.read_parquet(file, invalid))
-}
-
-#[cfg(not(feature = "parquet"))]
-fn read_parquet(
-    _: &mut AnswersBuilder,
-    _: File,
-    _: InvalidRows,
-) -> anyhow::Result<Result<ReadReport, ReadError>> {
-    bail!(
-        "this quorate was built without support for Parquet: build one that has it with \
-         `cargo install --path shared/local --features parquet`, or write the answers as CSV"
-    )
 }
 
 /// A reader of the file, and its format: by its name, else by its first line.
