@@ -492,20 +492,79 @@ impl Aggregated {
         table.flush()
     }
 
-    /// Writes a table `worker, answers, skill`, a row for every worker in order.
+    /// Writes a table with a row for every worker in order: `worker, answers, skill`, then `skill_deviation` if the
+    /// method estimates it, then the columns of [`Aggregated::worker_columns`].
     ///
     /// # Errors
     /// Whatever the writer fails with.
     pub fn write_workers(&self, writer: impl Write, separator: Separator) -> std::io::Result<()> {
         let mut table = table(writer, separator);
-        table.write_record(["worker", "answers", "skill"])?;
-        for ((worker, answers), skill) in self
-            .workers()
-            .iter()
-            .zip(&self.worker_answers)
-            .zip(&self.skills)
-        {
-            table.write_record([worker, &answers.to_string(), &skill.to_string()])?;
+        let mut header = vec!["worker", "answers", "skill"];
+        header.extend(self.worker_skill_deviation(0).map(|_| "skill_deviation"));
+        header.extend(self.worker_columns.iter().map(|(name, _)| name));
+        table.write_record(header)?;
+        let workers = self.workers().iter().zip(&self.worker_answers);
+        for (index, ((worker, answers), skill)) in workers.zip(&self.skills).enumerate() {
+            for field in [worker, &answers.to_string(), &skill.to_string()] {
+                table.write_field(field)?;
+            }
+            if let Some(deviation) = self.worker_skill_deviation(index) {
+                table.write_field(deviation.to_string())?;
+            }
+            finish_row(&mut table, &self.worker_columns, index)?;
+        }
+        table.flush()
+    }
+
+    /// Writes a table with a row for every task in order: `task, label, confidence`, then `majority` if the method
+    /// compares itself with the majority vote, then the columns of [`Aggregated::task_columns`].
+    ///
+    /// # Errors
+    /// Whatever the writer fails with.
+    pub fn write_tasks(&self, writer: impl Write, separator: Separator) -> std::io::Result<()> {
+        let mut table = table(writer, separator);
+        let mut header = vec!["task", "label", "confidence"];
+        header.extend(self.majority(0).map(|_| "majority"));
+        header.extend(self.task_columns.iter().map(|(name, _)| name));
+        table.write_record(header)?;
+        for (index, (task, label, confidence)) in self.decisions().enumerate() {
+            for field in [task, label, &confidence.to_string()] {
+                table.write_field(field)?;
+            }
+            if let Some(majority) = self.majority(index) {
+                table.write_field(majority)?;
+            }
+            finish_row(&mut table, &self.task_columns, index)?;
+        }
+        table.flush()
+    }
+
+    /// Writes a table `worker, truth, answer, probability, deviation`: how probable each answer of each worker is given
+    /// each true label, and its standard deviation if the method estimates it, else nothing. Workers × labels × labels
+    /// rows, in order; none if the method has no confusion matrices.
+    ///
+    /// # Errors
+    /// Whatever the writer fails with.
+    pub fn write_confusion(&self, writer: impl Write, separator: Separator) -> std::io::Result<()> {
+        let mut table = table(writer, separator);
+        table.write_record(["worker", "truth", "answer", "probability", "deviation"])?;
+        for (index, worker) in self.workers().iter().enumerate() {
+            let matrix = self.worker_confusion(index).unwrap_or_default();
+            let deviations = self.worker_confusion_deviation(index).unwrap_or_default();
+            let mut deviations = deviations.iter();
+            let labels = self.labels().iter();
+            let cells =
+                labels.flat_map(|truth| self.labels().iter().map(move |answer| (truth, answer)));
+            for ((truth, answer), probability) in cells.zip(&matrix) {
+                let deviation = deviations.next().map(f64::to_string).unwrap_or_default();
+                table.write_record([
+                    worker,
+                    truth,
+                    answer,
+                    &probability.to_string(),
+                    &deviation,
+                ])?;
+            }
         }
         table.flush()
     }
@@ -517,6 +576,18 @@ fn fill(row: &mut [f64], truth: usize, [right, wrong]: [f64; 2]) {
     if let Some(cell) = row.get_mut(truth) {
         *cell = right;
     }
+}
+
+/// Writes the last cells of a row: a number of every column.
+fn finish_row<W: Write>(
+    table: &mut csv::Writer<W>,
+    columns: &[(&str, Vec<f64>)],
+    row: usize,
+) -> std::io::Result<()> {
+    for value in columns.iter().filter_map(|(_, values)| values.get(row)) {
+        table.write_field(value.to_string())?;
+    }
+    Ok(table.write_record(None::<&[u8]>)?)
 }
 
 /// A table to write rows to.

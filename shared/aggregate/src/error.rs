@@ -1,6 +1,7 @@
 //! Why a method cannot run.
 
-use crate::{AnswersError, TooLarge, UnknownGoldLabel};
+use crate::method::list;
+use crate::{AnswersError, Method, Mode, Setting, TooLarge, UnknownGoldLabel};
 
 /// Why a method cannot run on these answers with these settings.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -47,6 +48,31 @@ pub enum MethodError {
         /// The task.
         task: String,
     },
+    /// The method follows only the default rules.
+    #[error(
+        "{method} has no crowd-kit mode, but {} have",
+        list(Method::ALL.into_iter().filter(|method| method.has(Mode::CrowdKit)))
+    )]
+    NoSuchMode {
+        /// The method.
+        method: Method,
+    },
+    /// A setting would make no difference.
+    #[error("{method} does not use {setting}{}, but {} do", in_mode(*.mode), list(users(*.setting, *.mode)))]
+    Unused {
+        /// The method.
+        method: Method,
+        /// The setting that was given.
+        setting: Setting,
+        /// The rules to follow.
+        mode: Mode,
+    },
+    /// The method rests on known labels, and there are none.
+    #[error("{method} needs known labels")]
+    NeedsGold {
+        /// The method.
+        method: Method,
+    },
     /// The method is for two labels.
     #[error("{method} is for two labels; these answers have {labels}")]
     NotBinary {
@@ -55,4 +81,16 @@ pub enum MethodError {
         /// How many labels there are.
         labels: usize,
     },
+}
+
+fn in_mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Default => "",
+        Mode::CrowdKit => " in crowd-kit mode",
+    }
+}
+
+fn users(setting: Setting, mode: Mode) -> impl Iterator<Item = Method> {
+    let methods = Method::ALL.into_iter();
+    methods.filter(move |method| method.has(mode) && method.uses(setting, mode))
 }

@@ -27,13 +27,14 @@
 //! [`gold_majority_vote()`] by how they did on known labels. [`mmsr()`] withstands a minority of liars.
 //! [`binary_relevance()`] makes any of them decide on sets of labels. [`metrics`] tell how good the outcome is.
 //!
-//! Every method is one file that takes [`Answers`] and gives an [`Aggregated`].
+//! Every method is one file that takes [`Answers`] and gives an [`Aggregated`]; [`aggregate()`] calls any of them by name.
 
 mod aggregated;
 mod answers;
 mod error;
 mod gamma;
 mod gold;
+mod method;
 mod methods;
 pub mod metrics;
 mod mode;
@@ -46,6 +47,7 @@ pub use aggregated::{Aggregated, Separator, StopReason, Warning};
 pub use answers::{Answers, AnswersBuilder, AnswersError, Ids, IdsIter};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};
+pub use method::{Method, Setting, Settings, UnknownMethod, aggregate};
 pub use methods::binary_relevance::{
     LabelSetError, LabelSets, LabelSetsBuilder, LabelSetsError, MultiLabel, binary_relevance,
 };

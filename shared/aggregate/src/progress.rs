@@ -33,10 +33,14 @@ impl Progress {
         Self(Some(Arc::new(listener)))
     }
 
-    /// Tells of an iteration.
-    pub(crate) fn tell(&self, iteration: Iteration) {
-        if let Some(listener) = &self.0 {
-            listener(iteration);
+    /// Tells of the last iteration, of at most `limit`; `history` has the objectives of all so far.
+    pub(crate) fn tell(&self, history: &[f64], limit: usize) {
+        if let (Some(listener), Some(&objective)) = (&self.0, history.last()) {
+            listener(Iteration {
+                number: history.len(),
+                limit,
+                objective,
+            });
         }
     }
 }

@@ -51,6 +51,7 @@ fn of_mode(answers: &Answers, mode: Mode, gold: &Gold) -> Vec<Aggregated> {
         tolerance,
         mode,
         gold: gold.clone(),
+        ..Glad::default()
     };
     found.push(glad(answers, &settings).unwrap());
     if answers.labels().len() == 2 {

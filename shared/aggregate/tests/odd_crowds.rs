@@ -96,6 +96,7 @@ const METHODS: &[(&str, Promise, Run)] = &[
             tolerance: NEVER,
             mode,
             gold: gold.clone(),
+            ..Glad::default()
         };
         glad(answers, &settings)
     }),

@@ -614,7 +614,8 @@ fn aggregate_writes_its_tables_and_keeps_known_labels() {
 fn a_reader_who_has_seen_enough_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.csv"), CSV).unwrap();
-    let mut child = command(folder.path(), &["aggregate", "a.csv"])
+    let args = ["aggregate", "--method", "majority-vote", "a.csv"];
+    let mut child = command(folder.path(), &args)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

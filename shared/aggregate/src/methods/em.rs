@@ -14,7 +14,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::aggregated::StopReason;
 use crate::answers::{Answers, count_as_f64};
-use crate::{Iteration, MethodError, Progress};
+use crate::{MethodError, Progress};
 
 /// What a task contributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,14 +76,10 @@ pub(crate) fn climb(
 ) -> Course {
     let mut history = Vec::new();
     let mut last = f64::NEG_INFINITY;
-    for number in 1..=limits.iterations {
+    while history.len() < limits.iterations {
         let objective = iterate() / count_as_f64(answers);
         history.push(objective);
-        limits.progress.tell(Iteration {
-            number,
-            limit: limits.iterations,
-            objective,
-        });
+        limits.progress.tell(&history, limits.iterations);
         if objective - last < limits.tolerance {
             return (history, StopReason::Converged);
         }

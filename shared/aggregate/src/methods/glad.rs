@@ -17,7 +17,7 @@ use crate::methods::ascent::{Ascent, Slope};
 use crate::methods::blocks::{Block, add_to, blocks, cut, each};
 use crate::methods::posterior::Posterior;
 use crate::methods::summary::{mean_of_own_answers, mean_row};
-use crate::{Gold, MethodError, Mode};
+use crate::{Gold, MethodError, Mode, Progress};
 
 /// Settings of [`glad()`].
 ///
@@ -49,6 +49,8 @@ pub struct Glad {
     pub mode: Mode,
     /// Known labels. They are never changed, and teach how able workers are. Tasks that nobody answered do not matter.
     pub gold: Gold,
+    /// Who is told of every iteration.
+    pub progress: Progress,
 }
 
 impl Default for Glad {
@@ -58,6 +60,7 @@ impl Default for Glad {
             tolerance: 1e-5,
             mode: Mode::Default,
             gold: Gold::new(),
+            progress: Progress::default(),
         }
     }
 }
@@ -141,6 +144,7 @@ impl Model<'_> {
             point = next;
             let value = value / count_as_f64(self.answers.len());
             history.push(value);
+            settings.progress.tell(&history, settings.iterations);
             if value - last < settings.tolerance {
                 stop = StopReason::Converged;
                 break;
@@ -170,6 +174,7 @@ impl Model<'_> {
                 - 0.5 * TAU.ln() * count_as_f64(point.len());
             let value = value / cells;
             history.push(value);
+            settings.progress.tell(&history, settings.iterations);
             let gain = value - last;
             let gains = gain >= settings.tolerance;
             if gain < settings.tolerance.min(0.0) || !(gains || gained) {

@@ -10,7 +10,7 @@ use crate::answers::{Answers, count_as_f64};
 use crate::methods::majority_vote::vote_shares;
 use crate::methods::summary::{mean_of_own_answers, mean_row};
 use crate::random::RandomState;
-use crate::{MethodError, Mode};
+use crate::{MethodError, Mode, Progress};
 
 /// Settings of [`kos()`].
 ///
@@ -30,7 +30,7 @@ use crate::{MethodError, Mode};
 /// which answers were added; the first answer's label is +1; sums of messages are not scaled, and iteration stops
 /// when one exceeds 10³⁰⁰. Where messages cancel out, crowd-kit fails; here, as in the default mode, the majority
 /// decides.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Kos {
     /// So many iterations; `None` for 10 in the default mode, 100 in [`Mode::CrowdKit`].
     pub iterations: Option<usize>,
@@ -38,6 +38,8 @@ pub struct Kos {
     pub seed: u32,
     /// The rules to follow.
     pub mode: Mode,
+    /// Who is told of every iteration.
+    pub progress: Progress,
 }
 
 /// Finds labels by messages between tasks and workers.
@@ -83,6 +85,7 @@ pub fn kos(answers: &Answers, settings: &Kos) -> Result<Aggregated, MethodError>
             .zip(&last)
             .map(|(new, old)| (new - old).powi(2));
         history.push(-squares.sum::<f64>() / count_as_f64(answers.len()));
+        settings.progress.tell(&history, limit);
         last = scaled;
     }
     if settings.mode == Mode::Default && graph.disagrees_with_majority(&last) {

@@ -18,7 +18,7 @@ use crate::methods::mace::habits::Habits;
 use crate::methods::posterior::Posterior;
 use crate::methods::summary::mean_row;
 use crate::random::RandomState;
-use crate::{Gold, MethodError, Mode};
+use crate::{Gold, MethodError, Mode, Progress};
 
 mod crowd_kit;
 pub(crate) mod habits;
@@ -77,6 +77,8 @@ pub struct Mace {
     /// Known labels. They are never changed, and teach which answers are spam. Tasks that nobody answered do not
     /// matter.
     pub gold: Gold,
+    /// Who is told of every iteration.
+    pub progress: Progress,
 }
 
 impl Default for Mace {
@@ -89,6 +91,7 @@ impl Default for Mace {
             seed: 0,
             mode: Mode::Default,
             gold: Gold::new(),
+            progress: Progress::default(),
         }
     }
 }
@@ -255,6 +258,12 @@ impl<'a> Search<'a> {
             let (next, likelihood) = self.expect(&beliefs);
             let value = (beliefs.base + likelihood) / count_as_f64(self.answers.len());
             history.push(value);
+            let Mace {
+                progress,
+                iterations,
+                ..
+            } = self.settings;
+            progress.tell(&history, *iterations);
             if value - last < self.settings.tolerance {
                 stop = StopReason::Converged;
                 break;

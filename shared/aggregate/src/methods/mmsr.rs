@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::aggregated::{Aggregated, StopReason};
 use crate::answers::{Answers, count_as_f64};
 use crate::methods::majority_vote::{softmax, voted};
-use crate::{MethodError, majority_vote};
+use crate::{MethodError, Progress, majority_vote};
 
 /// With how many others an answer is compared at most, in the sorted circle of the task's answers.
 const COMPARED: usize = 256;
@@ -26,6 +26,8 @@ pub struct Mmsr {
     /// Stop when the rank-one matrix moves by less than this share of its size (Frobenius norms); 0 or more. crowd-kit
     /// takes the move as it is, which a large crowd's rounding errors never get below.
     pub tolerance: f64,
+    /// Who is told of every iteration.
+    pub progress: Progress,
 }
 
 impl Default for Mmsr {
@@ -33,6 +35,7 @@ impl Default for Mmsr {
         Self {
             iterations: 1000,
             tolerance: 1e-6,
+            progress: Progress::default(),
         }
     }
 }
@@ -72,6 +75,7 @@ pub fn mmsr(answers: &Answers, settings: &Mmsr) -> Result<Aggregated, MethodErro
     let Mmsr {
         iterations,
         tolerance,
+        ..
     } = *settings;
     if tolerance.is_nan() || tolerance < 0.0 {
         return Err(MethodError::Setting {
@@ -93,7 +97,7 @@ pub fn mmsr(answers: &Answers, settings: &Mmsr) -> Result<Aggregated, MethodErro
     }
     let partners = partners(answers);
     let mut completion = Completion::start(&partners);
-    let (history, stop) = completion.run(iterations, tolerance);
+    let (history, stop) = completion.run(settings);
     let strengths = completion.strengths();
     let signs = signs(&partners);
 
@@ -239,16 +243,17 @@ impl<'a> Completion<'a> {
     }
 
     /// Sets each side in turn, until the product rests. Gives minus the distances that it moved.
-    fn run(&mut self, iterations: usize, tolerance: f64) -> (Vec<f64>, StopReason) {
+    fn run(&mut self, settings: &Mmsr) -> (Vec<f64>, StopReason) {
         let mut history = Vec::new();
-        for _ in 0..iterations {
+        for _ in 0..settings.iterations {
             let right = self.fit(&self.left, &self.right);
             let left = self.fit(&right, &self.left);
             let moved =
                 distance([&left, &right], [&self.left, &self.right]) / (norm(&left) * norm(&right));
             (self.left, self.right) = (left, right);
             history.push(-moved);
-            if moved < tolerance {
+            settings.progress.tell(&history, settings.iterations);
+            if moved < settings.tolerance {
                 return (history, StopReason::Converged);
             }
         }

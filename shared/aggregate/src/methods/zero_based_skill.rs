@@ -3,7 +3,7 @@
 use crate::aggregated::{Aggregated, StopReason};
 use crate::answers::count_as_f64;
 use crate::methods::majority_vote::{shares, tallies, voted, winners};
-use crate::{Answers, MethodError, Mode};
+use crate::{Answers, MethodError, Mode, Progress};
 
 /// Skills move all the way to the agreement at first, …
 const LEARNING_RATE: f64 = 1.0;
@@ -20,6 +20,8 @@ pub struct ZeroBasedSkill {
     pub tolerance: f64,
     /// [`Mode::CrowdKit`] always does all iterations.
     pub mode: Mode,
+    /// Who is told of every iteration.
+    pub progress: Progress,
 }
 
 impl Default for ZeroBasedSkill {
@@ -28,6 +30,7 @@ impl Default for ZeroBasedSkill {
             iterations: 100,
             tolerance: 1e-5,
             mode: Mode::Default,
+            progress: Progress::default(),
         }
     }
 }
@@ -75,6 +78,7 @@ pub fn zero_based_skill(
             *skill += rate * difference;
         }
         history.push(-squares / count_as_f64(workers));
+        settings.progress.tell(&history, settings.iterations);
         if settings.mode == Mode::Default && largest <= tolerance {
             stop = StopReason::Converged;
             break;

@@ -1,34 +1,50 @@
 //! `quorate aggregate`: labels from a file of answers, offline.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Cursor, Read};
+mod document;
+mod input;
+mod wait;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use quorate_aggregate::{
-    Aggregated, Answers, AnswersBuilder, DawidSkene, Format, Gold, InvalidRows, Mode, ReadReport,
-    Separator, StopReason, dawid_skene, majority_vote,
+    Aggregated, Answers, Format, Gold, InvalidRows, LabelSets, Method, MethodError, Mode,
+    MultiLabel, ReadReport, Separator, Setting, Settings, StopReason, aggregate, binary_relevance,
 };
 use serde::Serialize;
 
-use super::{count, print, print_json, write_whole};
-
-/// The longest first line that the format is told from.
-const FIRST_LINE: u64 = 1 << 20;
+use self::document::{Document, Found, FoundSets, Measures, Run, Seconds};
+use self::input::{is_parquet, read_answers, read_known};
+use self::wait::Wait;
+use super::{count, print, say, write_whole};
 
 /// The arguments of `quorate aggregate`.
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Labels from an answers file, offline",
     long_about = "Turns answers into labels: who answered what to which task, in; one label a task with its confidence, \
-        out. The same answers give the same bytes, in whatever order they come.\n\n\
+        out. The same answers give the same bytes, in whatever order they come, on any number of threads.\n\n\
         ANSWERS is a table with the columns task, worker, label (.csv, .tsv), JSON lines with these members \
-        (.jsonl), or the assignments file of a Toloka pool (.tsv); `-` is stdin. What the name does not tell, the \
-        first line does.",
+        (.jsonl), a Parquet file with these columns (.parquet; needs a quorate that was built for it), or the \
+        assignments file of a Toloka pool (.tsv), whose control tasks are left out; `-` is stdin. What the name does \
+        not tell, the first line does.\n\n\
+        Which method? Without --method, one that can be used blindly: it learns how each worker errs and leans on \
+        the votes where answers are few, makes use of known labels (--gold), is the only one that calibrates its \
+        confidences on them, and warns when it differs much from the majority. `majority-vote` explains itself to \
+        anybody. `dawid-skene` is for many answers of each worker, `one-coin-dawid-skene` for fewer of them or very \
+        many labels, `mace` against spammers; `glad` tells which tasks are difficult. `--mode crowd-kit` follows the \
+        rules of the Python library crowd-kit.",
     after_help = "Examples:\n  \
         quorate aggregate answers.csv > labels.tsv\n  \
         quorate aggregate assignments.tsv --gold golden.tsv --output labels.csv --workers workers.csv\n  \
+        quorate aggregate --method dawid-skene --mode crowd-kit answers.csv --probabilities probas.tsv\n  \
+        quorate aggregate --method mace answers.csv --truth truth.csv --output labels.tsv\n  \
+        quorate aggregate --multi-label ',' tags.tsv\n  \
         zcat answers.jsonl.gz | quorate aggregate --method majority-vote --json -"
 )]
 pub struct Args {
@@ -36,29 +52,54 @@ pub struct Args {
     #[arg(value_name = "ANSWERS")]
     answers: PathBuf,
     /// How answers become labels
-    #[arg(long, value_enum, default_value_t = Method::DawidSkene)]
+    #[arg(long, value_name = "METHOD", value_parser = methods(), default_value_t = Method::default())]
     method: Method,
-    /// The rules of Dawid-Skene
+    /// Whose rules to follow
     #[arg(long, value_enum, default_value_t = Rules::Default)]
     mode: Rules,
-    /// The most iterations of Dawid-Skene
-    #[arg(long, value_name = "N", default_value_t = DawidSkene::default().iterations)]
-    iterations: usize,
-    /// Dawid-Skene stops when an iteration gains less than this (log-likelihood an answer)
-    #[arg(long, value_name = "T", default_value_t = DawidSkene::default().tolerance)]
-    tolerance: f64,
-    /// Known labels, a table with the columns task and label: they are kept, and teach how workers err
+    /// At most so many iterations; each method has its own default
+    #[arg(long, value_name = "N")]
+    iterations: Option<usize>,
+    /// Stop when an iteration gains less than this (log-likelihood an answer); each method has its own default
+    #[arg(long, value_name = "T")]
+    tolerance: Option<f64>,
+    /// Known labels, a table with the columns task and label: they teach how workers err
     #[arg(long, value_name = "FILE")]
     gold: Option<PathBuf>,
+    /// The seed of random starts [default: 0]
+    #[arg(long, value_name = "S")]
+    seed: Option<u32>,
+    /// How many threads compute; 0 is one for each core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Each answer is a set of labels with this character between them, or a JSON array: decide on each label apart
+    #[arg(
+        long,
+        value_name = "SEPARATOR",
+        conflicts_with_all = ["gold", "truth", "workers", "tasks", "confusion"]
+    )]
+    multi_label: Option<char>,
+    /// Known labels to compare with, a table with the columns task and label: nothing is learned from them
+    ///
+    /// Tells accuracy, calibration, and how much answers agree. Tasks that are in --gold do not count.
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
     /// Where the table task, label, confidence goes: .csv or .tsv; `-` is stdout
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     output: PathBuf,
     /// Also write a table of every label's probability for each task
     #[arg(long, value_name = "FILE")]
     probabilities: Option<PathBuf>,
-    /// Also write a table worker, answers, skill
+    /// Also write a table worker, answers, skill, and what else the method knows of workers
     #[arg(long, value_name = "FILE")]
     workers: Option<PathBuf>,
+    /// Also write a table task, label, confidence, and what else the method knows of tasks: the majority vote beside
+    /// it (the default method), easiness (glad)
+    #[arg(long, value_name = "FILE")]
+    tasks: Option<PathBuf>,
+    /// Also write a table worker, truth, answer, probability, deviation: how each worker errs
+    #[arg(long, value_name = "FILE")]
+    confusion: Option<PathBuf>,
     /// Leave rows out that are no answers, instead of stopping at the first
     #[arg(long)]
     skip_invalid: bool,
@@ -67,237 +108,323 @@ pub struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Method {
-    /// The label that most workers chose
-    MajorityVote,
-    /// Dawid and Skene's model of every worker's errors
-    DawidSkene,
+/// The methods by name.
+fn methods() -> impl TypedValueParser<Value = Method> {
+    let values =
+        Method::ALL.map(|method| PossibleValue::new(method.name()).help(method.description()));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Method>())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Rules {
-    /// With a prior: safe on small crowds
+    /// As the method's paper means it, and safe for small crowds
     Default,
-    /// The same numbers as crowd-kit's `DawidSkene`
+    /// The same numbers as crowd-kit, its flaws included; not for `hierarchical-dawid-skene` and `mmsr`
     CrowdKit,
 }
 
-/// What `--json` shows.
-#[derive(Serialize)]
-struct Summary<'a> {
-    method: Method,
-    tasks: usize,
-    workers: usize,
-    answers: u64,
-    /// Rows left out as control tasks, and as no answers.
-    golden: u64,
-    skipped: u64,
-    iterations: usize,
-    converged: bool,
-    labels: Vec<Decision<'a>>,
+impl Rules {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::CrowdKit => "crowd-kit",
+        }
+    }
 }
 
-#[derive(Serialize)]
-struct Decision<'a> {
-    task: &'a str,
-    label: &'a str,
-    confidence: f64,
+impl From<Rules> for Mode {
+    fn from(rules: Rules) -> Self {
+        match rules {
+            Rules::Default => Self::Default,
+            Rules::CrowdKit => Self::CrowdKit,
+        }
+    }
 }
 
 /// Runs `quorate aggregate`.
 ///
 /// # Errors
-/// If the answers cannot be read, a row is none, or a table cannot be written.
+/// If options do not suit the method, the answers cannot be read, a row is none, or a table cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     // Checked first: a typo should not cost the computation.
     for path in [
         Some(&args.output),
         args.probabilities.as_ref(),
         args.workers.as_ref(),
+        args.tasks.as_ref(),
+        args.confusion.as_ref(),
     ] {
         path.map(|path| separator_of(path)).transpose()?;
     }
-    let gold = args
-        .gold
-        .as_deref()
-        .map(read_gold)
-        .transpose()?
-        .unwrap_or_default();
     ensure!(
-        gold.is_empty() || args.method == Method::DawidSkene,
-        "--gold is used by Dawid-Skene only: leave it out, or use --method dawid-skene"
+        args.confusion.is_none() || args.method.finds_confusion(),
+        "{} does not find how each worker errs: leave --confusion out, or choose one of the methods that do, such as \
+         dawid-skene",
+        args.method
     );
-    let (answers, report) = read_answers(&args.answers, args.skip_invalid, &gold)?;
-    tell_skipped(&report);
-    let aggregated = aggregate(args, &answers, gold)?;
-    if aggregated.stop_reason() == StopReason::IterationLimit && args.iterations > 0 {
-        eprintln!(
-            "note: not converged after {}; --iterations allows more",
-            count(aggregated.iterations() as u64, "iteration")
-        );
-    }
-    write_tables(args, &aggregated)?;
-    if args.json {
-        print_json(&summary(args.method, &aggregated, &report))?;
-    }
-    Ok(())
-}
-
-fn aggregate(args: &Args, answers: &Answers, gold: Gold) -> anyhow::Result<Aggregated> {
-    if args.method == Method::MajorityVote {
-        return Ok(majority_vote(answers));
-    }
-    let settings = DawidSkene {
+    let known = |path: &Option<PathBuf>| path.as_deref().map(read_known).transpose();
+    let wait = Wait::new();
+    let settings = Settings {
+        mode: args.mode.into(),
         iterations: args.iterations,
         tolerance: args.tolerance,
-        mode: match args.mode {
-            Rules::Default => Mode::Default,
-            Rules::CrowdKit => Mode::CrowdKit,
-        },
-        gold,
-        ..DawidSkene::default()
+        gold: known(&args.gold)?.unwrap_or_default(),
+        seed: args.seed,
+        progress: wait.for_iterations(),
     };
-    Ok(dawid_skene(answers, &settings)?)
+    settings
+        .check(args.method)
+        .map_err(|error| explain(args.method, error))?;
+    let mut truth = known(&args.truth)?;
+    if let Some(truth) = &mut truth {
+        truth.retain(|task, _| !settings.gold.contains_key(task));
+    }
+    let threads = rayon::ThreadPoolBuilder::new()
+        .num_threads(args.threads)
+        .build()
+        .context("cannot start threads")?;
+    threads.install(|| make_labels(args, &settings, truth.as_ref(), &wait))
 }
 
-/// Reads the answers. The known labels are among the labels even if nobody gave them.
-fn read_answers(
-    path: &Path,
-    skip_invalid: bool,
-    gold: &Gold,
-) -> anyhow::Result<(Answers, ReadReport)> {
-    let shown = if path == Path::new("-") {
-        "stdin".to_owned()
-    } else {
-        path.display().to_string()
-    };
-    let (reader, format) = open(path).with_context(|| format!("cannot read {shown}"))?;
-    let invalid = if skip_invalid {
+/// From the answers to everything that is written.
+fn make_labels(
+    args: &Args,
+    settings: &Settings,
+    truth: Option<&Gold>,
+    wait: &Wait,
+) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let invalid = if args.skip_invalid {
         InvalidRows::Skip
     } else {
         InvalidRows::Reject
     };
-    let mut builder = AnswersBuilder::new();
-    let report = builder.read(reader, format, invalid).with_context(|| {
-        let hint = if skip_invalid {
-            ""
-        } else {
-            " (--skip-invalid leaves bad rows out)"
-        };
-        format!("{shown} is no answers file{hint}")
-    })?;
-    for label in gold.values() {
-        builder.add_label(label)?;
-    }
-    let answers = builder
-        .finish()
-        .with_context(|| format!("{shown} has nothing to aggregate"))?;
-    Ok((answers, report))
-}
-
-/// A reader of the file, and its format: by its name, else by its first line.
-fn open(path: &Path) -> io::Result<(Box<dyn Read>, Format)> {
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(File::open(path)?)
+    let (answers, report) = read_answers(&args.answers, invalid, &settings.gold, wait)?;
+    let read = Instant::now();
+    let run = Run {
+        method: args.method.name(),
+        mode: args.mode.name(),
+        tasks: answers.tasks().len(),
+        workers: answers.workers().len(),
+        answers: report.answers,
+        golden: report.golden,
+        skipped: report.skipped,
     };
-    if let Some(format) = path.to_str().and_then(Format::of_file_name) {
-        return Ok((source, format));
+    if let Some(separator) = args.multi_label {
+        let sets = LabelSets::parse(answers, separator)?;
+        let found = binary_relevance(&sets, |answers| aggregate(answers, args.method, settings))
+            .map_err(|error| explain(args.method, error))?;
+        let aggregated = Instant::now();
+        wait.end();
+        tell_skipped(&report);
+        write_sets(args, &found)?;
+        if args.json {
+            let seconds = seconds(begun, read, aggregated);
+            let found = FoundSets::new(&found);
+            print_json(&Document {
+                run,
+                seconds,
+                found,
+            })?;
+        }
+        return Ok(());
     }
-    let mut source = BufReader::new(source);
-    let mut first = Vec::new();
-    source
-        .by_ref()
-        .take(FIRST_LINE)
-        .read_until(b'\n', &mut first)?;
-    let format = format_of(&first);
-    Ok((Box::new(Cursor::new(first).chain(source)), format))
-}
-
-fn format_of(first_line: &[u8]) -> Format {
-    let line = first_line
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(first_line);
-    if line.trim_ascii_start().first() == Some(&b'{') {
-        Format::JsonLines
-    } else if line.contains(&b'\t') {
-        Format::Tsv
-    } else {
-        Format::Csv
-    }
-}
-
-/// Reads a table with the columns `task` and `label`.
-fn read_gold(path: &Path) -> anyhow::Result<Gold> {
-    let delimiter = match separator_of(path)? {
-        Separator::Comma => b',',
-        Separator::Tab => b'\t',
-    };
-    let failed = || format!("cannot read the known labels in {}", path.display());
-    let mut table = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .from_path(path)
-        .with_context(failed)?;
-    let header = table.headers().with_context(failed)?.clone();
-    let column = |name: &str| header.iter().position(|column| column.trim() == name);
-    let (Some(task), Some(label)) = (column("task"), column("label")) else {
-        bail!("{} must have the columns task and label", path.display());
-    };
-    let mut gold = Gold::new();
-    for row in table.records() {
-        let row = row.with_context(failed)?;
-        let line = row.position().map_or(0, csv::Position::line);
-        let cell = |at: usize| row.get(at).filter(|cell| !cell.is_empty());
-        let (Some(task), Some(label)) = (cell(task), cell(label)) else {
-            bail!("{}:{line}: the task or the label is empty", path.display());
-        };
-        if let Some(other) = gold.insert(task.to_owned(), label.to_owned())
-            && other != label
-        {
-            bail!(
-                "{}:{line}: task {task:?} has the label {other:?} already",
-                path.display()
-            );
+    let found =
+        aggregate(&answers, args.method, settings).map_err(|error| explain(args.method, error))?;
+    let aggregated = Instant::now();
+    wait.end();
+    tell_skipped(&report);
+    tell_gold(&answers, &settings.gold);
+    tell_outcome(args, settings, &found);
+    write_tables(args, &found)?;
+    let seconds = seconds(begun, read, aggregated);
+    if args.json || truth.is_some() {
+        let measures = Measures::new(&answers, &found, truth.unwrap_or(&Gold::new()))?;
+        if truth.is_some() {
+            tell_measures(&measures);
+        }
+        if args.json {
+            let found = Found::new(&found, &measures);
+            print_json(&Document {
+                run,
+                seconds,
+                found,
+            })?;
         }
     }
-    Ok(gold)
+    Ok(())
+}
+
+/// The seconds until each instant, and from the last one until now.
+fn seconds(begun: Instant, read: Instant, aggregated: Instant) -> Seconds {
+    Seconds {
+        read: (read - begun).as_secs_f64(),
+        aggregate: (aggregated - read).as_secs_f64(),
+        write: aggregated.elapsed().as_secs_f64(),
+    }
+}
+
+/// Why a method cannot run, and what to do.
+fn explain(method: Method, error: MethodError) -> anyhow::Error {
+    let hint = match &error {
+        MethodError::NoSuchMode { .. } => ": leave --mode out, or choose another --method",
+        MethodError::Unused { setting, .. } => match setting {
+            Setting::Iterations => ": leave --iterations out, or choose another --method",
+            Setting::Tolerance => ": leave --tolerance out, or choose another --method",
+            Setting::Gold => ": leave --gold out, or choose another --method",
+            Setting::Seed => ": leave --seed out, or choose another --method",
+        },
+        MethodError::NeedsGold { .. } => ": give a table task, label of them with --gold",
+        MethodError::NotBinary { .. } => ": choose another --method",
+        MethodError::MissingSkill { .. } => {
+            ": without --mode crowd-kit, who met no known label is believed to be right in 2 of 3 answers"
+        }
+        _ => "",
+    };
+    anyhow::Error::new(error).context(format!("cannot aggregate by {method}{hint}"))
 }
 
 fn tell_skipped(report: &ReadReport) {
     if report.golden > 0 {
-        eprintln!(
+        say(format_args!(
             "note: {} of control tasks left out",
             count(report.golden, "row")
-        );
+        ));
     }
     for row in &report.first_skipped {
-        eprintln!("skipped: {row}");
+        say(format_args!("skipped: {row}"));
     }
     let shown = report.first_skipped.len() as u64;
     if report.skipped > shown {
-        eprintln!("skipped: {} more", count(report.skipped - shown, "row"));
+        let more = count(report.skipped - shown, "row");
+        say(format_args!("skipped: {more} more"));
     }
 }
 
-fn write_tables(args: &Args, aggregated: &Aggregated) -> anyhow::Result<()> {
-    if args.output != Path::new("-") {
-        let separator = separator_of(&args.output)?;
-        write_whole(&args.output, |to| aggregated.write_labels(to, separator))?;
-    } else if !args.json {
-        let mut table = Vec::new();
-        aggregated.write_labels(&mut table, Separator::Tab)?;
-        print(table)?;
+/// Known labels that look as if they were of other answers.
+fn tell_gold(answers: &Answers, gold: &Gold) {
+    if gold.is_empty() {
+        return;
     }
+    if !answers.tasks().iter().any(|task| gold.contains_key(task)) {
+        say("warning: no task with a known label was answered: are they named as in the answers?");
+        return;
+    }
+    let mut given = vec![false; answers.labels().len()];
+    for task in 0..answers.tasks().len() {
+        for (_, label) in answers.of_task(task) {
+            if let Some(given) = given.get_mut(label) {
+                *given = true;
+            }
+        }
+    }
+    let given: BTreeSet<&str> = answers
+        .labels()
+        .iter()
+        .zip(&given)
+        .filter_map(|(label, &given)| given.then_some(label))
+        .collect();
+    let other: BTreeSet<&str> = gold.values().map(String::as_str).collect();
+    for label in other.difference(&given).take(5) {
+        say(format_args!(
+            "warning: nobody answered the known label {label:?}: is it spelled as in the answers?"
+        ));
+    }
+}
+
+/// What to know of labels beside them.
+fn tell_outcome(args: &Args, settings: &Settings, found: &Aggregated) {
+    let stops = args.method.uses(Setting::Tolerance, settings.mode);
+    if stops && found.stop_reason() == StopReason::IterationLimit && args.iterations != Some(0) {
+        let iterations = count(found.iterations() as u64, "iteration");
+        say(format_args!(
+            "note: not converged after {iterations}; --iterations allows more"
+        ));
+    }
+    if args.method == Method::HierarchicalDawidSkene {
+        match found.temperature() {
+            Some(temperature) => say(format_args!(
+                "note: confidences are calibrated on known labels, by a temperature of {temperature:.2}"
+            )),
+            None if settings.gold.is_empty() => say(
+                "note: confidences are the model's own; known labels (--gold) would calibrate them",
+            ),
+            None => say(
+                "note: confidences are the model's own: known labels are too few, or do not ask for others",
+            ),
+        }
+    }
+    for warning in found.warnings() {
+        say(format_args!("warning: {warning}"));
+    }
+}
+
+fn tell_measures(measures: &Measures) {
+    let shown =
+        |measure: Option<f64>| measure.map_or("unknown".to_owned(), |value| format!("{value:.4}"));
+    say(format_args!(
+        "note: accuracy {}, expected calibration error {}, on {} with known labels",
+        shown(measures.accuracy),
+        shown(measures.expected_calibration_error),
+        count(measures.compared as u64, "task")
+    ));
+    say(format_args!(
+        "note: Krippendorff's alpha {}, mean uncertainty of answers {:.4} nats",
+        shown(measures.alpha_krippendorff),
+        measures.mean_uncertainty
+    ));
+}
+
+/// Writes a table by its name.
+fn write_table(
+    path: &Path,
+    table: impl FnOnce(&mut dyn Write, Separator) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let separator = separator_of(path)?;
+    write_whole(path, |to| table(to, separator))
+}
+
+/// Writes the labels to where they should go.
+fn write_labels(
+    args: &Args,
+    table: impl FnOnce(&mut dyn Write, Separator) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    if args.output != Path::new("-") {
+        return write_table(&args.output, table);
+    }
+    if !args.json {
+        let mut labels = Vec::new();
+        table(&mut labels, Separator::Tab)?;
+        print(labels)?;
+    }
+    Ok(())
+}
+
+fn write_tables(args: &Args, found: &Aggregated) -> anyhow::Result<()> {
+    write_labels(args, |to, separator| found.write_labels(to, separator))?;
     if let Some(path) = &args.probabilities {
-        let separator = separator_of(path)?;
-        write_whole(path, |to| aggregated.write_probabilities(to, separator))?;
+        write_table(path, |to, separator| {
+            found.write_probabilities(to, separator)
+        })?;
     }
     if let Some(path) = &args.workers {
-        let separator = separator_of(path)?;
-        write_whole(path, |to| aggregated.write_workers(to, separator))?;
+        write_table(path, |to, separator| found.write_workers(to, separator))?;
+    }
+    if let Some(path) = &args.tasks {
+        write_table(path, |to, separator| found.write_tasks(to, separator))?;
+    }
+    if let Some(path) = &args.confusion {
+        write_table(path, |to, separator| found.write_confusion(to, separator))?;
+    }
+    Ok(())
+}
+
+fn write_sets(args: &Args, found: &MultiLabel) -> anyhow::Result<()> {
+    write_labels(args, |to, separator| found.write_labels(to, separator))?;
+    if let Some(path) = &args.probabilities {
+        write_table(path, |to, separator| {
+            found.write_probabilities(to, separator)
+        })?;
     }
     Ok(())
 }
@@ -306,31 +433,21 @@ fn write_tables(args: &Args, aggregated: &Aggregated) -> anyhow::Result<()> {
 fn separator_of(path: &Path) -> anyhow::Result<Separator> {
     match path.to_str().and_then(Format::of_file_name) {
         Some(Format::Csv) => Ok(Separator::Comma),
-        Some(Format::Tsv) | None => Ok(Separator::Tab),
-        Some(Format::JsonLines) => bail!(
+        Some(Format::Tsv) => Ok(Separator::Tab),
+        None if !is_parquet(path) => Ok(Separator::Tab),
+        _ => bail!(
             "{} would be a table: name it .tsv or .csv, or use --json for JSON on stdout",
             path.display()
         ),
     }
 }
 
-fn summary<'a>(method: Method, aggregated: &'a Aggregated, report: &ReadReport) -> Summary<'a> {
-    Summary {
-        method,
-        tasks: aggregated.tasks().len(),
-        workers: aggregated.workers().len(),
-        answers: report.answers,
-        golden: report.golden,
-        skipped: report.skipped,
-        iterations: aggregated.iterations(),
-        converged: aggregated.stop_reason() != StopReason::IterationLimit,
-        labels: aggregated
-            .decisions()
-            .map(|(task, label, confidence)| Decision {
-                task,
-                label,
-                confidence,
-            })
-            .collect(),
-    }
+/// Writes a document to stdout as it comes: it may have millions of labels.
+fn print_json(document: &impl Serialize) -> anyhow::Result<()> {
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    serde_json::to_writer_pretty(&mut stdout, document)
+        .map_err(io::Error::from)
+        .and_then(|()| stdout.write_all(b"\n"))
+        .and_then(|()| stdout.flush())
+        .context("cannot write to stdout")
 }

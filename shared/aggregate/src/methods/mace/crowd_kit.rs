@@ -12,18 +12,13 @@ pub(super) fn mace(answers: &Answers, settings: &Mace) -> Aggregated {
     let model = Model::new(answers, settings.learning);
     let mut workers = model.random_workers(settings.seed);
     let mut history = Vec::new();
+    let mut counts = model.expect(&workers);
     for _ in 0..settings.iterations {
-        let counts = model.expect(&workers);
         workers = model.maximise(&counts);
-        history.push(counts.log_likelihood);
-    }
-    // The log-likelihood of an iteration is the one under its own parameters.
-    if !history.is_empty() {
-        history.remove(0);
-        history.push(model.expect(&workers).log_likelihood);
-    }
-    for value in &mut history {
-        *value /= count_as_f64(answers.len());
+        // The log-likelihood of an iteration is the one under its own parameters.
+        counts = model.expect(&workers);
+        history.push(counts.log_likelihood / count_as_f64(answers.len()));
+        settings.progress.tell(&history, settings.iterations);
     }
     let probabilities = model.probabilities(&workers);
     finish(
