@@ -33,7 +33,20 @@ pub(crate) fn digamma(mut x: f64) -> f64 {
 }
 
 /// ln Γ(x).
-pub(crate) fn ln_gamma(mut x: f64) -> f64 {
+pub(crate) fn ln_gamma(x: f64) -> f64 {
+    let (far, below) = far_logarithm(x);
+    far - below.ln()
+}
+
+/// ln (Γ(x + by) / Γ(x)).
+pub(crate) fn ln_rising(x: f64, by: f64) -> f64 {
+    let (far, below) = far_logarithm(x);
+    let (far_above, below_above) = far_logarithm(x + by);
+    far_above - far + (below / below_above).ln()
+}
+
+/// ln Γ of `x` raised above [`FAR`], and what Γ was multiplied by on the way.
+fn far_logarithm(mut x: f64) -> (f64, f64) {
     let mut below = 1.0;
     while x < FAR {
         below *= x;
@@ -51,7 +64,7 @@ pub(crate) fn ln_gamma(mut x: f64) -> f64 {
             1.0 / 156.0,
         ],
     );
-    (x - 0.5) * x.ln() - x + HALF_LN_TAU + series / x - below.ln()
+    ((x - 0.5) * x.ln() - x + HALF_LN_TAU + series / x, below)
 }
 
 /// c₀ + c₁x + c₂x² + …
@@ -64,7 +77,7 @@ fn polynomial(x: f64, coefficients: [f64; 7]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{digamma, ln_gamma};
+    use super::{digamma, ln_gamma, ln_rising};
 
     /// x, ψ(x), ln Γ(x) from scipy 1.17; ψ(1) is minus Euler's constant, and ψ has its root at 1.4616….
     const KNOWN: [(f64, f64, f64); 12] = [
@@ -88,6 +101,17 @@ mod tests {
             for (found, expected) in [(digamma(x), psi), (ln_gamma(x), logarithm)] {
                 let error = (found - expected).abs() / expected.abs().max(1.0);
                 assert!(error <= 1e-14, "at {x}: {found} instead of {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn rising_is_the_difference() {
+        for (x, _, below) in KNOWN {
+            for by in [1e-3, 0.5, 3.0, 20.0] {
+                let (found, expected) = (ln_rising(x, by), ln_gamma(x + by) - below);
+                let error = (found - expected).abs() / below.abs().max(1.0);
+                assert!(error <= 1e-13, "{x}, {by}: {found} instead of {expected}");
             }
         }
     }

@@ -173,9 +173,21 @@ pub(crate) fn sum(row: &[f64]) -> f64 {
 
 /// The sum of the logarithms of a row; every value is between 10⁻³⁵ and 10³⁵.
 pub(crate) fn sum_of_logarithms(row: &[f64]) -> f64 {
-    row.chunks(CHUNK)
-        .map(|chunk| chunk.iter().product::<f64>().ln())
-        .sum()
+    if row.len() <= LANES {
+        let chunks = row.chunks(CHUNK);
+        return chunks.map(|chunk| chunk.iter().product::<f64>().ln()).sum();
+    }
+    // Products by lanes do not wait for each other, and of long rows need one logarithm in place of many.
+    let products = row.chunks(CHUNK * LANES).map(|part| {
+        let mut lanes = [1.0; LANES];
+        for chunk in part.chunks(LANES) {
+            for (lane, value) in lanes.iter_mut().zip(chunk) {
+                *lane *= value;
+            }
+        }
+        log_product(lanes.into_iter())
+    });
+    products.sum()
 }
 
 /// How many factors are multiplied before the exponents are taken out.

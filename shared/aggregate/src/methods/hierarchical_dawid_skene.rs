@@ -9,7 +9,7 @@ use crate::methods::common::Common;
 use crate::methods::confusion::Confusions;
 use crate::methods::dawid_skene::{finish, labels, maximise_priors};
 use crate::methods::em::{
-    Course, Limits, add, check_tolerance, checked_roles, climb, one_hot, sum_of_logarithms,
+    Course, Limits, add, check_tolerance, checked_roles, climb, one_hot, sum, sum_of_logarithms,
 };
 use crate::methods::majority_vote::vote_shares;
 use crate::size::check_size;
@@ -238,8 +238,8 @@ fn maximise(names: &Names, model: &mut Confusions<'_>, common: &Common) -> f64 {
             .maximise(|worker, rows, totals| maximise_worker(names, common, worker, rows, totals))
 }
 
-/// Turns a worker's expected numbers of answers into probabilities, and gives the logarithm of their prior density but
-/// for a constant.
+/// Turns a worker's expected numbers of answers into probabilities, and gives the logarithm of their prior density over
+/// that of the expected probabilities but for a constant: cells that were not observed add nothing.
 fn maximise_worker(
     names: &Names,
     common: &Common,
@@ -251,17 +251,32 @@ fn maximise_worker(
     for row in rows.chunks_exact(totals.len()) {
         add(totals, row);
     }
-    // Cells that were not observed have `imagined / total`.
+    let factors: Vec<f64> = totals.iter().map(|total| 1.0 / total).collect();
+    let mut expected = common.of_worker(worker);
     let mut log_prior = -common.strength * sum_of_logarithms(totals);
     for (label, row) in labels(names, worker).zip(rows.chunks_exact_mut(totals.len())) {
-        for (truth, (cell, total)) in row.iter_mut().zip(&*totals).enumerate() {
-            let imagined = common.imagined(worker, truth, label);
-            *cell += imagined;
-            log_prior += imagined * cell.ln();
-            *cell /= total;
+        let imagined = expected.of_label(label);
+        log_prior += log_gain(imagined, row);
+        // Cells that were not observed have `imagined / total`.
+        for ((cell, imagined), factor) in row.iter_mut().zip(imagined).zip(&factors) {
+            *cell = (*cell + imagined) * factor;
         }
     }
     log_prior
+}
+
+/// The sum of imagined × ln((imagined + count) / imagined).
+fn log_gain(imagined: &[f64], counts: &[f64]) -> f64 {
+    // Of many classes, most counts are far too small for a logarithm: they add themselves, and what that leaves out is
+    // below the last bit of what is imagined.
+    const SMALL: f64 = 1e-8;
+    let mut gain = sum(counts);
+    for (&imagined, &count) in imagined.iter().zip(counts) {
+        if count > SMALL * imagined {
+            gain += imagined * ((imagined + count) / imagined).ln() - count;
+        }
+    }
+    gain
 }
 
 /// How much votes weigh where the model weighs one.
