@@ -23,7 +23,7 @@ fn crowd(seed: u64) -> (Answers, Gold, Gold) {
     let accuracy: Vec<f64> = (0..WORKERS)
         .map(|_| random.random_range(0.6..0.95))
         .collect();
-    let mut answers = AnswersBuilder::with_labels(&LABELS).unwrap();
+    let mut answers = AnswersBuilder::with_labels(LABELS).unwrap();
     let (mut gold, mut truth) = (Gold::new(), Gold::new());
     for task in 0..330 {
         let known = task >= 300;
