@@ -605,7 +605,7 @@ fn aggregate_writes_its_tables_and_keeps_known_labels() {
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     assert!(read("labels.csv").starts_with("task,label,confidence\n1.jpg,bird,1\n2.jpg,dog,"));
     assert!(read("p.tsv").starts_with("task\tbird\tcat\tdog\n1.jpg\t1\t0\t0\n"));
-    assert!(read("w.tsv").starts_with("worker\tanswers\tskill\nann\t2\t"));
+    assert!(read("w.tsv").starts_with("worker\tanswers\tskill\tskill_deviation\nann\t2\t"));
     let (_, error) = bad(folder.path(), &["aggregate", "a.csv", "-o", "labels.jsonl"]);
     assert!(error.contains("name it .tsv or .csv"), "{error}");
 }
