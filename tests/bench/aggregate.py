@@ -69,6 +69,8 @@ from crowdkit.aggregation import GLAD, MACE, DawidSkene, MajorityVote, OneCoinDa
 method, iterations, answers, output, memory = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
 n_iter, tol = int(iterations), float("-inf")
+# By the order of workers its MACE mixes their strategies up: as text, so that we can do the same.
+types = {"worker": str} if method == "mace" else None
 method = {
     "majority-vote": lambda: MajorityVote(),
     "dawid-skene": lambda: DawidSkene(n_iter=n_iter, tol=tol),
@@ -84,7 +86,7 @@ def timed(name, work):
     seconds[name] = time.monotonic() - begun
     return done
 
-table = timed("read", lambda: pandas.read_csv(answers))
+table = timed("read", lambda: pandas.read_csv(answers, dtype=types))
 labels = timed("aggregate", lambda: method.fit_predict(table))
 # As ours are; not counted.
 labels = labels.sort_index()
@@ -245,7 +247,9 @@ class Bench:
         command = [self.binary, "aggregate", "--method", method, "--threads", str(threads)]
         if iterations:
             command += ["--mode", self.arguments.mode, "--iterations", str(iterations)]
-            command += ["--tolerance=-inf"]
+            # crowd-kit's MACE has no tolerance.
+            if (method, self.arguments.mode) != ("mace", "crowd-kit"):
+                command += ["--tolerance=-inf"]
         command += ["--output", self.our_labels[threads]]
         plain = repeat([*command, self.answers], self.arguments.runs, self.limit)
         found = cost(plain)
