@@ -213,7 +213,7 @@ fn known_labels_cool_a_crowd_that_errs_together() {
             "{:?}",
             with.temperature()
         );
-        assert!(errors[0] > 0.2 && errors[1] < 0.1, "{errors:?}");
+        assert!(errors[0] > 0.2 && errors[1] < 0.12, "{errors:?}");
         assert_eq!(without.temperature(), None);
     }
 }
@@ -296,13 +296,21 @@ fn disagreement_with_the_majority_is_told() {
         accuracy(&found, &truth)
     );
     let majority = majority_vote(&answers);
-    let differ = (0..120)
-        .filter(|&task| found.label(task) != majority.label(task))
+    // Known labels were not decided.
+    let decided = || {
+        found
+            .tasks()
+            .iter()
+            .enumerate()
+            .filter(|(_, task)| !known.contains_key(*task))
+    };
+    let differ = decided()
+        .filter(|&(task, _)| found.label(task) != majority.label(task))
         .count();
-    let expected = Warning::DiffersFromMajority { differ, tasks: 120 };
+    let expected = Warning::DiffersFromMajority { differ, tasks: 80 };
     assert_eq!(found.warnings(), [expected]);
     assert!(expected.to_string().starts_with(&format!(
-        "{differ} of 120 labels are not those that most workers chose"
+        "{differ} of 80 labels are not those that most workers chose"
     )));
 }
 

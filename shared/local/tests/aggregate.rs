@@ -96,7 +96,7 @@ const ON_BLUEBIRDS: [(&str, f64); 11] = [
     ("wawa", 0.7593),
     ("zero-based-skill", 0.7593),
     ("dawid-skene", 0.8981),
-    ("one-coin-dawid-skene", 0.7593),
+    ("one-coin-dawid-skene", 0.7500),
     ("glad", 0.7222),
     ("mace", 0.8889),
     ("kos", 0.7222),
