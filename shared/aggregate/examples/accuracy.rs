@@ -1,7 +1,7 @@
 //! How right each method is on crowds whose truth is known, and whether its probabilities can be believed:
 //! `cargo run --release -p quorate-aggregate --example accuracy -- [seeds=5] [only=METHOD,…] [DIR…]`.
 //!
-//! Every folder has `answers.tsv` (task, worker, label) and `gt.tsv` (task, label); without any, it is the crowds of
+//! Every folder has `answers.tsv` or `answers.tsv.gz` (task, worker, label) and `gt.tsv` (task, label); without any, it is the crowds of
 //! this crate's tests. A table is printed for all answers and for at most 1, 2 and 3 random answers a task, each
 //! without and with a random fifth of the truth given as gold; accuracy and expected calibration error (15 bins) are
 //! of the tasks that are not gold. What is random is drawn for every seed, and is the same for all methods.
@@ -12,40 +12,41 @@ use std::error::Error;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use flate2::read::GzDecoder;
 use quorate_aggregate::{
-    Aggregated, Answers, AnswersBuilder, AnswersError, DawidSkene, Format, Gold, MethodError, Mode,
-    dawid_skene, majority_vote,
+    Aggregated, Answers, AnswersBuilder, AnswersError, Format, Gold, Method, MethodError, Mode,
+    Setting, Settings, aggregate, majority_vote,
 };
 use rand::seq::SliceRandom as _;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
-type Method = fn(&Answers, &Gold) -> Result<Aggregated, MethodError>;
+/// What is compared; the majority vote is what all are measured against. Gold majority vote needs gold, and KOS two
+/// labels: they are left out.
+fn methods() -> impl Iterator<Item = (String, Method, Mode)> {
+    let left_out = [Method::GoldMajorityVote, Method::Kos];
+    let ours = Method::ALL
+        .into_iter()
+        .filter(move |method| !left_out.contains(method));
+    let flawed = [Method::DawidSkene, Method::OneCoinDawidSkene, Method::Mace];
+    let theirs = flawed.map(|method| (format!("{method}, as crowd-kit"), method, Mode::CrowdKit));
+    ours.map(|method| (method.to_string(), method, Mode::Default))
+        .chain(theirs)
+}
 
-/// What is compared; the majority vote is what all are measured against.
-const METHODS: &[(&str, Method)] = &[
-    ("majority-vote", |answers, _| Ok(majority_vote(answers))),
-    ("dawid-skene", |answers, gold| {
-        let gold = gold.clone();
-        dawid_skene(
-            answers,
-            &DawidSkene {
-                gold,
-                ..DawidSkene::default()
-            },
-        )
-    }),
-    ("dawid-skene, as crowd-kit", |answers, gold| {
-        let (gold, mode) = (gold.clone(), Mode::CrowdKit);
-        dawid_skene(
-            answers,
-            &DawidSkene {
-                gold,
-                mode,
-                ..DawidSkene::default()
-            },
-        )
-    }),
-];
+fn run(
+    answers: &Answers,
+    gold: &Gold,
+    method: Method,
+    mode: Mode,
+) -> Result<Aggregated, MethodError> {
+    let uses_gold = method.uses(Setting::Gold, mode);
+    let settings = Settings {
+        mode,
+        gold: if uses_gold { gold.clone() } else { Gold::new() },
+        ..Settings::default()
+    };
+    aggregate(answers, method, &settings)
+}
 
 /// One task in so many is gold.
 const GOLD_EVERY: usize = 5;
@@ -76,10 +77,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         only.as_ref()
             .is_none_or(|only| only.split(',').any(|one| one == name))
     };
-    let mut methods: Vec<_> = METHODS
-        .iter()
-        .filter(|(name, _)| chosen(name))
-        .map(|&(name, method)| (name, method, Vec::new()))
+    let mut methods: Vec<_> = methods()
+        .filter(|(name, ..)| chosen(name))
+        .map(|method| (method, Vec::new()))
         .collect();
 
     for kept in [None, Some(1), Some(2), Some(3)] {
@@ -95,10 +95,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 })
                 .collect::<Result<Vec<Vec<_>>, _>>()?;
             print_head(kept, with_gold, seeds, &crowds);
-            for (name, method, overall) in &mut methods {
+            for ((name, method, mode), overall) in &mut methods {
                 let results: Vec<_> = trials
                     .iter()
-                    .map(|trials| measure(trials, *method))
+                    .map(|trials| measure(trials, *method, *mode))
                     .collect();
                 print_row(name, &crowds, &results);
                 overall.extend(results.into_iter().flatten());
@@ -108,7 +108,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\nAll tables above\n");
     println!("| method | accuracy | ECE | against majority, worst set | worst run |");
     println!("|---|---|---|---|---|");
-    for (name, _, overall) in &methods {
+    for ((name, ..), overall) in &methods {
         println!(
             "| {name} | {:.4} | {:.3} | {:+.4} | {:+.4} |",
             mean(overall, |result| result.accuracy),
@@ -139,7 +139,13 @@ struct Trial {
 
 impl Crowd {
     fn read(folder: &Path) -> Result<Self, Box<dyn Error>> {
-        let answers = Answers::read(File::open(folder.join("answers.tsv"))?, Format::Tsv)?;
+        let plain = folder.join("answers.tsv");
+        let answers = if plain.exists() {
+            Answers::read(File::open(plain)?, Format::Tsv)?
+        } else {
+            let packed = File::open(folder.join("answers.tsv.gz"))?;
+            Answers::read(GzDecoder::new(packed), Format::Tsv)?
+        };
         let mut truth: Gold = csv::ReaderBuilder::new()
             .delimiter(b'\t')
             .from_path(folder.join("gt.tsv"))?
@@ -212,11 +218,11 @@ struct Measured {
     least_gain: f64,
 }
 
-fn measure(trials: &[Trial], method: Method) -> Result<Measured, MethodError> {
+fn measure(trials: &[Trial], method: Method, mode: Mode) -> Result<Measured, MethodError> {
     let runs = trials
         .iter()
         .map(|trial| {
-            let found = method(&trial.answers, &trial.gold)?;
+            let found = run(&trial.answers, &trial.gold, method, mode)?;
             let accuracy = accuracy(&found, &trial.scored);
             Ok((
                 accuracy,
