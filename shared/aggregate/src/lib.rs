@@ -6,11 +6,11 @@
 //! answers give the same bytes whatever order they came in, on one thread as on many.
 //!
 //! ```
-//! use quorate_aggregate::{Answers, DawidSkene, Format, dawid_skene, majority_vote};
+//! use quorate_aggregate::{Answers, Format, HierarchicalDawidSkene, hierarchical_dawid_skene, majority_vote};
 //!
 //! let csv = "task,worker,label\n1.jpg,ann,cat\n1.jpg,bob,cat\n1.jpg,eve,dog\n2.jpg,ann,dog\n2.jpg,bob,dog\n";
 //! let answers = Answers::read(csv.as_bytes(), Format::Csv)?;
-//! let labels = dawid_skene(&answers, &DawidSkene::default())?;
+//! let labels = hierarchical_dawid_skene(&answers, &HierarchicalDawidSkene::default())?;
 //! assert_eq!(labels.label(0), Some("cat"));
 //! assert_eq!(majority_vote(&answers).confidence(0), Some(2.0 / 3.0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -18,8 +18,10 @@
 //!
 //! # Which method
 //!
-//! [`majority_vote()`] needs nothing and explains itself. [`dawid_skene()`] learns how each worker errs and weighs
-//! answers accordingly; its default mode is made for small crowds, see the [`DawidSkene`] type for what was measured.
+//! [`hierarchical_dawid_skene()`], if you do not want to choose: it learns how each worker errs, leans on votes where
+//! answers are few, and is calibrated on known labels. [`majority_vote()`] needs nothing and explains itself.
+//! [`dawid_skene()`] learns how each worker errs and weighs answers accordingly; its default mode is made for small
+//! crowds, see the [`DawidSkene`] type for what was measured.
 //! [`mace()`] learns who spams and how, and [`glad()`] how able workers and how easy tasks are: both have one or two
 //! numbers a worker, and cost the same however many labels there are. [`kos()`] is for two labels.
 //!

@@ -81,7 +81,8 @@ impl Pool {
         (gain > MARGIN).then(|| self.likeliest(&used))
     }
 
-    /// Goes in ever smaller steps to where the labels are likeliest.
+    /// Goes in ever smaller steps to where the labels are likeliest. Votes never gain on the model: it is judged without
+    /// the known labels that taught it whom to trust, so it is better than it seems.
     fn likeliest(self, judged: &[&Judged]) -> Self {
         let score = |pool: Self| {
             let change = |now: f64, then: f64| (now / then).ln().powi(2);
@@ -91,31 +92,38 @@ impl Pool {
         };
         let mut best = (score(self), self);
         for step in STEPS.map(f64::exp2) {
-            while let Some(better) = best
-                .1
-                .neighbours(step)
-                .map(|pool| (score(pool), pool))
-                .into_iter()
-                .reduce(lower)
-                && better.0 < best.0
+            let better = |pool: Self| {
+                let allowed = |pool: &Self| !pool.leans_more_on_votes(self);
+                let steps = pool.neighbours(step).into_iter().filter(allowed);
+                steps.map(|pool| (score(pool), pool)).reduce(lower)
+            };
+            while let Some(next) = better(best.1)
+                && next.0 < best.0
             {
-                best = better;
+                best = next;
             }
         }
         best.1
     }
 
+    /// Both powers moved together, and that of votes alone.
     fn neighbours(self, step: f64) -> [Self; 4] {
         let with = |model, votes| Self {
             model: self.model * model,
             votes: self.votes * votes,
         };
+        let back = 1.0 / step;
         [
-            with(step, 1.0),
-            with(1.0 / step, 1.0),
+            with(step, step),
+            with(back, back),
             with(1.0, step),
-            with(1.0, 1.0 / step),
+            with(1.0, back),
         ]
+    }
+
+    /// Whether votes weigh more beside the model than in another pool.
+    fn leans_more_on_votes(self, than: Self) -> bool {
+        self.votes * than.model > than.votes * self.model * (1.0 + 1e-9)
     }
 
     /// The negative log-likelihood of known labels; a task's is the mean over its parts.

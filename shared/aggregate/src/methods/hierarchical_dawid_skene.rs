@@ -73,7 +73,10 @@ impl Default for HierarchicalDawidSkene {
 ///
 /// # What it is worth
 ///
-/// `cargo run --release -p quorate-aggregate --example accuracy` compares it with every method on real crowds.
+/// Accuracy on real crowds, all answers, no known labels: bluebirds 0.898 (majority vote 0.759, crowd-kit's Dawid-Skene
+/// 0.889), labelme 0.786 (0.769, 0.792), `s_adult` 0.790 (0.763, 0.766), weather 0.857 (0.847, 0.840).
+/// `cargo run --release -p quorate-aggregate --example accuracy` compares it with every method, also where few answers
+/// are left of each task, and with a fifth of the labels known.
 ///
 /// # Errors
 /// [`MethodError`] for a tolerance that is no number, a known label that does not exist, or too many labels: there are
