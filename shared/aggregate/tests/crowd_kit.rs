@@ -7,47 +7,17 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
 
-use flate2::read::GzDecoder;
+mod crowds;
+
+use crowds::{answers, open, truth};
 use quorate_aggregate::{
-    Aggregated, Answers, DawidSkene, ErrorRows, Format, Gold, Ids, InitialErrors, Mode,
-    OneCoinDawidSkene, StopReason, dawid_skene, majority_vote, one_coin_dawid_skene,
+    Aggregated, DawidSkene, ErrorRows, Gold, Ids, InitialErrors, Mode, OneCoinDawidSkene,
+    StopReason, dawid_skene, majority_vote, one_coin_dawid_skene,
 };
 
 const SETS: [&str; 4] = ["bluebirds", "labelme", "s_adult", "weather_amt"];
 const TOLERANCE: f64 = 1e-9;
-
-fn path(set: &str, file: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests/data", set, file]
-        .iter()
-        .collect()
-}
-
-/// A file, or what is in its `.gz`.
-fn open(set: &str, file: &str) -> Box<dyn Read> {
-    match File::open(path(set, file)) {
-        Ok(file) => Box::new(file),
-        Err(_) => {
-            let packed = File::open(path(set, &format!("{file}.gz"))).unwrap();
-            Box::new(GzDecoder::new(packed))
-        }
-    }
-}
-
-fn answers(set: &str) -> Answers {
-    Answers::read(open(set, "answers.tsv"), Format::Tsv).unwrap()
-}
-
-/// The known labels, in the order of the file.
-fn truth(set: &str) -> Vec<(String, String)> {
-    let mut table = csv::ReaderBuilder::new()
-        .delimiter(b'\t')
-        .from_reader(open(set, "gt.tsv"));
-    table.deserialize().map(Result::unwrap).collect()
-}
 
 /// A task's label and the probability of every label, by task.
 type Expected = BTreeMap<String, (String, Vec<f64>)>;

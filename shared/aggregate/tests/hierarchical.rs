@@ -1,15 +1,13 @@
 //! The safe default is safe: on small and odd crowds, on simulated ones whose errors are known, and on real ones.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
-use flate2::read::GzDecoder;
 use proptest::prelude::*;
 use quorate_aggregate::metrics::expected_calibration_error;
+mod crowds;
+
+use crowds::{answers, truth};
 use quorate_aggregate::{
-    Aggregated, Answers, AnswersBuilder, DawidSkene, Format, Glad, Gold, GoldMajorityVote,
+    Aggregated, Answers, AnswersBuilder, DawidSkene, Glad, Gold, GoldMajorityVote,
     HierarchicalDawidSkene, Mace, MaceLearning, MethodError, Mmsr, OneCoinDawidSkene, Warning,
     ZeroBasedSkill, dawid_skene, glad, gold_majority_vote, hierarchical_dawid_skene, mace,
     majority_vote, mmsr, one_coin_dawid_skene, wawa, zero_based_skill,
@@ -362,22 +360,9 @@ struct Crowd {
 
 impl Crowd {
     fn read(set: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/data")
-            .join(set);
-        let answers: Box<dyn Read> = match File::open(folder.join("answers.tsv")) {
-            Ok(file) => Box::new(file),
-            Err(_) => Box::new(GzDecoder::new(
-                File::open(folder.join("answers.tsv.gz")).unwrap(),
-            )),
-        };
-        let mut table = csv::ReaderBuilder::new()
-            .delimiter(b'\t')
-            .from_path(folder.join("gt.tsv"))
-            .unwrap();
         Self {
-            answers: Answers::read(answers, Format::Tsv).unwrap(),
-            truth: table.deserialize().map(Result::unwrap).collect(),
+            answers: answers(set),
+            truth: truth(set),
         }
     }
 

@@ -7,38 +7,11 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
 
-use flate2::read::GzDecoder;
-use quorate_aggregate::{
-    Aggregated, Answers, Format, Glad, Gold, Kos, Mace, MaceLearning, Mode, glad, kos, mace,
-};
+mod crowds;
 
-/// A file of a set, which may be packed.
-fn open(set: &str, file: &str) -> Box<dyn Read> {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/data", set, file]
-        .iter()
-        .collect();
-    match File::open(&path) {
-        Ok(file) => Box::new(file),
-        Err(_) => Box::new(GzDecoder::new(
-            File::open(path.with_added_extension("gz")).unwrap(),
-        )),
-    }
-}
-
-fn answers(set: &str) -> Answers {
-    Answers::read(open(set, "answers.tsv"), Format::Tsv).unwrap()
-}
-
-fn truth(set: &str) -> Gold {
-    let mut table = csv::ReaderBuilder::new()
-        .delimiter(b'\t')
-        .from_reader(open(set, "gt.tsv"));
-    table.deserialize().map(Result::unwrap).collect()
-}
+use crowds::{answers, open, truth};
+use quorate_aggregate::{Aggregated, Glad, Gold, Kos, Mace, MaceLearning, Mode, glad, kos, mace};
 
 fn json<T: serde::de::DeserializeOwned>(set: &str, file: &str) -> T {
     serde_json::from_reader(open(set, file)).unwrap()
@@ -228,7 +201,7 @@ fn the_default_modes_are_no_worse_than_crowd_kit() {
         ("s_adult", 0.0, 0.7627),
         ("weather_amt", 0.8533, 0.8666),
     ] {
-        let (answers, truth) = (answers(set), truth(set));
+        let (answers, truth): (_, Gold) = (answers(set), truth(set).into_iter().collect());
         let mut found = vec![("MACE", mace(&answers, &Mace::default()).unwrap(), by_mace)];
         if by_glad > 0.0 {
             found.push(("GLAD", glad(&answers, &Glad::default()).unwrap(), by_glad));
@@ -247,7 +220,8 @@ fn the_default_modes_are_no_worse_than_crowd_kit() {
 /// Known labels stay, and teach: workers' skills come nearer to their true accuracy.
 #[test]
 fn known_labels_are_kept() {
-    let (answers, truth) = (answers("weather_amt"), truth("weather_amt"));
+    let truth: Gold = truth("weather_amt").into_iter().collect();
+    let answers = answers("weather_amt");
     let gold: Gold = truth
         .iter()
         .step_by(5)

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 
-use flate2::read::GzDecoder;
 use proptest::prelude::*;
 use quorate_aggregate::metrics::{
     EntropyThreshold, accuracy, accuracy_by_task, accuracy_by_worker, alpha_krippendorff,
     brier_score, consistency_by_task, entropy_threshold, expected_calibration_error,
     negative_log_likelihood, uncertainty_by_task, uncertainty_by_worker,
 };
+mod crowds;
+
+use crowds::{answers, truth};
 use quorate_aggregate::{
-    Aggregated, Answers, AnswersBuilder, Format, Gold, Ids, MethodError, majority_vote,
+    Aggregated, Answers, AnswersBuilder, Gold, Ids, MethodError, majority_vote,
 };
 
 const TOLERANCE: f64 = 1e-9;
@@ -55,25 +56,6 @@ fn data(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/data", file]
         .iter()
         .collect()
-}
-
-fn answers(set: &str) -> Answers {
-    let path = data(set).join("answers.tsv");
-    let reader: Box<dyn Read> = match File::open(&path) {
-        Ok(file) => Box::new(file),
-        Err(_) => Box::new(GzDecoder::new(
-            File::open(path.with_added_extension("gz")).unwrap(),
-        )),
-    };
-    Answers::read(reader, Format::Tsv).unwrap()
-}
-
-fn truth(set: &str) -> Gold {
-    let mut table = csv::ReaderBuilder::new()
-        .delimiter(b'\t')
-        .from_path(data(set).join("gt.tsv"))
-        .unwrap();
-    table.deserialize().map(Result::unwrap).collect()
 }
 
 fn assert_near(what: &str, found: f64, expected: f64) {
@@ -182,7 +164,7 @@ fn metrics_are_crowd_kits() {
             assert_eq!(found.dropped_answers, answers.len() - expected.left);
         }
 
-        let truth = truth(set);
+        let truth: Gold = truth(set).into_iter().collect();
         let of = |metric: fn(&Aggregated, &Gold) -> Option<f64>| metric(&majority, &truth).unwrap();
         assert_near(
             &what("ECE"),

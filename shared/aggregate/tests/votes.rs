@@ -7,44 +7,18 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
 
-use flate2::read::GzDecoder;
+mod crowds;
+
+use crowds::{answers, open, truth};
 use quorate_aggregate::{
-    Aggregated, Answers, AnswersBuilder, Format, Gold, GoldMajorityVote, MissingSkill, Mmsr, Mode,
-    Skills, StopReason, WeightedMajorityVote, ZeroBasedSkill, gold_majority_vote, majority_vote,
-    mmsr, wawa, weighted_majority_vote, zero_based_skill,
+    Aggregated, Answers, AnswersBuilder, Gold, GoldMajorityVote, MissingSkill, Mmsr, Mode, Skills,
+    StopReason, WeightedMajorityVote, ZeroBasedSkill, gold_majority_vote, majority_vote, mmsr,
+    wawa, weighted_majority_vote, zero_based_skill,
 };
 
 const SETS: [&str; 4] = ["bluebirds", "labelme", "weather_amt", "s_adult"];
 const TOLERANCE: f64 = 1e-9;
-
-/// A file of a set, which may be packed.
-fn open(set: &str, file: &str) -> Box<dyn Read> {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/data", set, file]
-        .iter()
-        .collect();
-    match File::open(&path) {
-        Ok(file) => Box::new(file),
-        Err(_) => Box::new(GzDecoder::new(
-            File::open(path.with_added_extension("gz")).unwrap(),
-        )),
-    }
-}
-
-fn answers(set: &str) -> Answers {
-    Answers::read(open(set, "answers.tsv"), Format::Tsv).unwrap()
-}
-
-/// The known labels, in the order of the file.
-fn truth(set: &str) -> Vec<(String, String)> {
-    let mut table = csv::ReaderBuilder::new()
-        .delimiter(b'\t')
-        .from_reader(open(set, "gt.tsv"));
-    table.deserialize().map(Result::unwrap).collect()
-}
 
 fn expected_skills(set: &str, method: &str) -> Skills {
     serde_json::from_reader(open(set, &format!("{method}.skills.json"))).unwrap()

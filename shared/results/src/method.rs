@@ -2,9 +2,8 @@
 
 use quorate_aggregate::{
     Aggregated, Answers, DawidSkene, Glad, Gold, GoldMajorityVote, HierarchicalDawidSkene, Mace,
-    MethodError, Mmsr, OneCoinDawidSkene, ZeroBasedSkill, dawid_skene, glad, gold_majority_vote,
-    hierarchical_dawid_skene, mace, majority_vote, mmsr, one_coin_dawid_skene, wawa,
-    zero_based_skill,
+    Method as Named, MethodError, Mmsr, Mode, OneCoinDawidSkene, Setting, Settings, ZeroBasedSkill,
+    gold_majority_vote,
 };
 use quorate_core::campaign::Method;
 use serde_json::{Value, json};
@@ -16,54 +15,31 @@ pub(crate) fn aggregate(
     method: Method,
     gold: Gold,
 ) -> Result<Aggregated, MethodError> {
-    match method {
-        Method::HierarchicalDawidSkene => {
-            let settings = HierarchicalDawidSkene {
-                gold,
-                ..Default::default()
-            };
-            hierarchical_dawid_skene(answers, &settings)
-        }
-        Method::MajorityVote => Ok(majority_vote(answers)),
+    let method = match method {
+        // By name it demands known labels; a round may have none.
         Method::GoldMajorityVote => {
             let settings = GoldMajorityVote {
                 gold,
                 ..Default::default()
             };
-            gold_majority_vote(answers, &settings)
+            return gold_majority_vote(answers, &settings);
         }
-        Method::Wawa => Ok(wawa(answers)),
-        Method::ZeroBasedSkill => zero_based_skill(answers, &ZeroBasedSkill::default()),
-        Method::DawidSkene => {
-            let settings = DawidSkene {
-                gold,
-                ..Default::default()
-            };
-            dawid_skene(answers, &settings)
-        }
-        Method::OneCoinDawidSkene => {
-            let settings = OneCoinDawidSkene {
-                gold,
-                ..Default::default()
-            };
-            one_coin_dawid_skene(answers, &settings)
-        }
-        Method::Glad => {
-            let settings = Glad {
-                gold,
-                ..Default::default()
-            };
-            glad(answers, &settings)
-        }
-        Method::Mace => {
-            let settings = Mace {
-                gold,
-                ..Default::default()
-            };
-            mace(answers, &settings)
-        }
-        Method::Mmsr => mmsr(answers, &Mmsr::default()),
-    }
+        Method::HierarchicalDawidSkene => Named::HierarchicalDawidSkene,
+        Method::MajorityVote => Named::MajorityVote,
+        Method::Wawa => Named::Wawa,
+        Method::ZeroBasedSkill => Named::ZeroBasedSkill,
+        Method::DawidSkene => Named::DawidSkene,
+        Method::OneCoinDawidSkene => Named::OneCoinDawidSkene,
+        Method::Glad => Named::Glad,
+        Method::Mace => Named::Mace,
+        Method::Mmsr => Named::Mmsr,
+    };
+    let uses_gold = method.uses(Setting::Gold, Mode::Default);
+    let settings = Settings {
+        gold: if uses_gold { gold } else { Gold::new() },
+        ..Settings::default()
+    };
+    quorate_aggregate::aggregate(answers, method, &settings)
 }
 
 /// The settings that [`aggregate`] uses, as the manifest names them; an empty object if the method

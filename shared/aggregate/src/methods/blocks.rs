@@ -79,17 +79,40 @@ pub(crate) fn cut<T>(
     parts
 }
 
-/// Does `work` on every item, on all threads; the results are in the order of the items.
-pub(crate) fn each<I: Send, R: Send>(items: Vec<I>, work: impl Fn(I) -> R + Send + Sync) -> Vec<R> {
-    if items.len() == 1 {
-        return items.into_iter().map(work).collect();
+/// Does every job, on the threads of the caller's pool if there are several, and gives the outcomes in order.
+pub(crate) fn each<Job: Send, Outcome: Send>(
+    jobs: Vec<Job>,
+    work: impl Fn(Job) -> Outcome + Send + Sync,
+) -> Vec<Outcome> {
+    if jobs.len() < 2 {
+        jobs.into_iter().map(work).collect()
+    } else {
+        jobs.into_par_iter().map(work).collect()
     }
-    items.into_par_iter().map(work).collect()
 }
 
-/// Adds up equally long tables.
-pub(crate) fn add_to(sums: &mut [f64], table: &[f64]) {
-    for (sum, value) in sums.iter_mut().zip(table) {
+/// Makes a table with a row of `columns` cells for every task; `fill` gets a block and its rows.
+pub(crate) fn table_of_tasks(
+    blocks: &[Block],
+    columns: usize,
+    fill: impl Fn(&Block, &mut [f64]) + Send + Sync,
+) -> Vec<f64> {
+    let tasks = blocks.last().map_or(0, |block| block.tasks.end);
+    let mut table = vec![0.0; tasks * columns];
+    let ranges = blocks
+        .iter()
+        .map(|block| block.tasks.start * columns..block.tasks.end * columns);
+    let rows = cut(&mut table, ranges);
+    let jobs = blocks.iter().zip(rows).collect();
+    each(jobs, |(block, rows): (&Block, &mut [f64])| {
+        fill(block, rows)
+    });
+    table
+}
+
+/// Adds a row to equally many sums.
+pub(crate) fn add(sums: &mut [f64], row: &[f64]) {
+    for (sum, value) in sums.iter_mut().zip(row) {
         *sum += value;
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::answers::{Names, count_as_f64};
 use crate::gamma::ln_rising;
+use crate::methods::blocks::{add, each};
 use crate::methods::confusion::rows;
-use crate::methods::em::{add, each, sum};
+use crate::methods::em::sum;
 
 /// Imagined answers of every worker, as often right as the crowd's are.
 const ACCURACY: f64 = 40.0;

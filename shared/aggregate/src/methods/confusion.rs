@@ -12,9 +12,10 @@ use std::f64::consts::LN_2;
 use std::ops::Range;
 
 use crate::answers::{Answers, Names, Pair};
+use crate::methods::blocks::{add, each};
 use crate::methods::em::{
-    ANSWERS_PER_BLOCK, CHUNK, LANES, Role, add, each, log_product, one_hot, power_of_two, sum,
-    take_exponent, tasks_per_block,
+    ANSWERS_PER_BLOCK, CHUNK, LANES, Role, log_product, one_hot, power_of_two, sum, take_exponent,
+    tasks_per_block,
 };
 
 /// Evaluates an expression with `$row` a zeroed row of one number a class. A row of fixed length lives in registers;

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use crate::aggregated::{Aggregated, Confusion, Imagined};
 use crate::answers::{Answers, Ids, Names, count_as_f64};
 use crate::gold::known_labels;
+use crate::methods::blocks::add;
 use crate::methods::confusion::{Confusions, rows};
 use crate::methods::em::{
-    CROWD_KIT_EPSILON, Course, Limits, Role, add, check_tolerance, checked_roles, climb,
+    CROWD_KIT_EPSILON, Course, Limits, Role, check_tolerance, checked_roles, climb,
     crowd_kit_entropy, crowd_kit_priors, plain_roles, sum_of_logarithms,
 };
 use crate::methods::majority_vote::vote_shares;

@@ -10,10 +10,9 @@
 
 use std::f64::consts::LN_2;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-
 use crate::aggregated::StopReason;
 use crate::answers::{Answers, count_as_f64};
+use crate::methods::blocks::add;
 use crate::{MethodError, Progress};
 
 /// What a task contributes.
@@ -125,18 +124,6 @@ pub(crate) fn crowd_kit_entropy(row: &[f64]) -> f64 {
         .sum::<f64>()
 }
 
-/// Does every job, on the threads of the caller's pool if there are several, and gives the outcomes in order.
-pub(crate) fn each<Job: Send, Outcome: Send>(
-    jobs: Vec<Job>,
-    work: impl Fn(Job) -> Outcome + Send + Sync,
-) -> Vec<Outcome> {
-    if jobs.len() < 2 {
-        jobs.into_iter().map(work).collect()
-    } else {
-        jobs.into_par_iter().map(work).collect()
-    }
-}
-
 /// About so many answers are a block of their own.
 pub(crate) const ANSWERS_PER_BLOCK: usize = 1 << 15;
 
@@ -149,12 +136,6 @@ pub(crate) fn one_hot(row: &mut [f64], label: u32) {
     row.fill(0.0);
     if let Some(cell) = row.get_mut(label as usize) {
         *cell = 1.0;
-    }
-}
-
-pub(crate) fn add(sums: &mut [f64], row: &[f64]) {
-    for (sum, value) in sums.iter_mut().zip(row) {
-        *sum += value;
     }
 }
 

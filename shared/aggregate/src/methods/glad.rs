@@ -14,7 +14,8 @@ use crate::aggregated::{Aggregated, StopReason};
 use crate::answers::{Answers, count_as_f64};
 use crate::gold::known_labels;
 use crate::methods::ascent::{Ascent, Slope};
-use crate::methods::blocks::{Block, add_to, blocks, cut, each};
+use crate::methods::blocks::{Block, add, blocks, cut, each, table_of_tasks};
+use crate::methods::em::check_tolerance;
 use crate::methods::posterior::Posterior;
 use crate::methods::summary::{mean_of_own_answers, mean_row};
 use crate::{Gold, MethodError, Mode, Progress};
@@ -73,13 +74,7 @@ impl Default for Glad {
 /// # Errors
 /// [`MethodError`] for a setting out of range or a known label that does not exist.
 pub fn glad(answers: &Answers, settings: &Glad) -> Result<Aggregated, MethodError> {
-    if settings.tolerance.is_nan() {
-        return Err(MethodError::Setting {
-            setting: "tolerance",
-            value: settings.tolerance,
-            must: "a number",
-        });
-    }
+    check_tolerance(settings.tolerance)?;
     let known = match settings.mode {
         Mode::Default => known_labels(answers, &settings.gold)?,
         Mode::CrowdKit => vec![None; answers.tasks().len()],
@@ -303,8 +298,8 @@ impl Model<'_> {
         let mut value = log_density(point);
         for part in &sums {
             value += part.value;
-            add_to(ability_gradient, &part.gradient);
-            add_to(ability_curvature, &part.curvature);
+            add(ability_gradient, &part.gradient);
+            add(ability_curvature, &part.curvature);
         }
         for (gradient, x) in gradient.iter_mut().zip(point) {
             *gradient -= x - MEAN;
@@ -325,15 +320,7 @@ impl Model<'_> {
     fn probabilities(&self, point: &[f64]) -> Vec<f64> {
         let (abilities, easiness) = self.split(point);
         let classes = self.answers.labels().len();
-        let mut probabilities = vec![0.0; easiness.len() * classes];
-        let rows = cut(
-            &mut probabilities,
-            self.blocks
-                .iter()
-                .map(|block| block.tasks.start * classes..block.tasks.end * classes),
-        );
-        let work = self.blocks.iter().zip(rows).collect();
-        each(work, |(block, rows): (&Block, &mut [f64])| {
+        table_of_tasks(&self.blocks, classes, |block, rows| {
             let mut posterior = Posterior::new(classes);
             let known = self.known.get(block.tasks.clone()).unwrap_or_default();
             let easiness = easiness.get(block.tasks.clone()).unwrap_or_default();
@@ -342,8 +329,7 @@ impl Model<'_> {
                 self.judge(own, known, abilities, easiness.exp(), &mut posterior);
                 posterior.write(row);
             }
-        });
-        probabilities
+        })
     }
 
     fn finish(

@@ -4,12 +4,13 @@
 use crate::aggregated::{Aggregated, Confusion, Imagined, Warning, arg_max};
 use crate::answers::{Answers, Names, count_as_f64};
 use crate::gold::known_labels;
+use crate::methods::blocks::add;
 use crate::methods::calibration::{Judged, Opinions, Pool, to_probabilities};
 use crate::methods::common::Common;
 use crate::methods::confusion::Confusions;
 use crate::methods::dawid_skene::{finish, labels, maximise_priors};
 use crate::methods::em::{
-    Course, Limits, add, check_tolerance, checked_roles, climb, one_hot, sum, sum_of_logarithms,
+    Course, Limits, check_tolerance, checked_roles, climb, one_hot, sum, sum_of_logarithms,
 };
 use crate::methods::majority_vote::vote_shares;
 use crate::size::check_size;

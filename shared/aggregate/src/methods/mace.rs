@@ -13,7 +13,8 @@ use crate::aggregated::{Aggregated, Confusion, StopReason};
 use crate::answers::{Answers, count_as_f64};
 use crate::gamma::{digamma, ln_gamma};
 use crate::gold::known_labels;
-use crate::methods::blocks::{Block, add_to, blocks, cut, each};
+use crate::methods::blocks::{Block, add, blocks, each, table_of_tasks};
+use crate::methods::em::check_tolerance;
 use crate::methods::mace::habits::Habits;
 use crate::methods::posterior::Posterior;
 use crate::methods::summary::mean_row;
@@ -104,13 +105,7 @@ impl Default for Mace {
 /// # Errors
 /// [`MethodError`] for a setting out of range or a known label that does not exist.
 pub fn mace(answers: &Answers, settings: &Mace) -> Result<Aggregated, MethodError> {
-    if settings.tolerance.is_nan() {
-        return Err(MethodError::Setting {
-            setting: "tolerance",
-            value: settings.tolerance,
-            must: "a number",
-        });
-    }
+    check_tolerance(settings.tolerance)?;
     if settings.mode == Mode::CrowdKit {
         return Ok(crowd_kit::mace(answers, settings));
     }
@@ -243,7 +238,7 @@ impl<'a> Search<'a> {
     fn sum(&self, parts: &[Vec<f64>]) -> Vec<f64> {
         let mut sums = vec![0.0; self.given.len()];
         for part in parts {
-            add_to(&mut sums, part);
+            add(&mut sums, part);
         }
         sums
     }
@@ -305,7 +300,7 @@ impl<'a> Search<'a> {
         let mut knowing = vec![0.0; self.given.len()];
         let mut likelihood = 0.0;
         for (right, part) in &parts {
-            add_to(&mut knowing, right);
+            add(&mut knowing, right);
             likelihood += part;
         }
         for (right, share) in knowing.iter_mut().zip(&beliefs.knowing) {
@@ -373,15 +368,7 @@ impl<'a> Search<'a> {
     fn finish(&self, found: Found) -> Aggregated {
         let names = self.answers.names();
         let classes = names.labels.len();
-        let mut probabilities = vec![0.0; names.tasks.len() * classes];
-        let rows = cut(
-            &mut probabilities,
-            self.blocks
-                .iter()
-                .map(|block| block.tasks.start * classes..block.tasks.end * classes),
-        );
-        let work = self.blocks.iter().zip(rows).collect();
-        each(work, |(block, rows): (&Block, &mut [f64])| {
+        let probabilities = table_of_tasks(&self.blocks, classes, |block, rows| {
             let mut posterior = Posterior::new(classes);
             let known = self.known.get(block.tasks.clone()).unwrap_or_default();
             let tasks = block.pairs_by_task(self.answers).zip(known);

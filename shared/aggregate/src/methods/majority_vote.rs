@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::aggregated::Aggregated;
 use crate::answers::{Answers, count_as_f64};
+use crate::methods::blocks::add;
 use crate::{GoldTally, MethodError};
 
 /// How skilled workers are, and so how much their votes weigh: worker → skill.
@@ -184,12 +185,6 @@ fn outcome(answers: &Answers, fill: impl Fn(&mut Ballot, usize, &mut [f64]) + Sy
     Outcome {
         probabilities,
         priors,
-    }
-}
-
-fn add(sums: &mut [f64], row: &[f64]) {
-    for (sum, value) in sums.iter_mut().zip(row) {
-        *sum += value;
     }
 }
 

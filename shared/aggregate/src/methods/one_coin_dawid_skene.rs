@@ -9,9 +9,10 @@ use std::f64::consts::LN_2;
 use crate::aggregated::{Aggregated, Confusion};
 use crate::answers::{Answers, Pair, count_as_f64};
 use crate::gold::known_labels;
+use crate::methods::blocks::{add, each};
 use crate::methods::em::{
-    ANSWERS_PER_BLOCK, CHUNK, CROWD_KIT_EPSILON, Course, Limits, Role, add, check_tolerance,
-    checked_roles, climb, crowd_kit_entropy, crowd_kit_priors, each, log_product, plain_roles,
+    ANSWERS_PER_BLOCK, CHUNK, CROWD_KIT_EPSILON, Course, Limits, Role, check_tolerance,
+    checked_roles, climb, crowd_kit_entropy, crowd_kit_priors, log_product, plain_roles,
     power_of_two, take_exponent, tasks_per_block,
 };
 use crate::{Gold, MethodError, Mode, Progress};

@@ -3,7 +3,7 @@
 use crate::aggregated::{Aggregated, StopReason};
 use crate::answers::{Answers, count_as_f64};
 use crate::gamma::digamma;
-use crate::methods::blocks::{Block, add_to, blocks, cut, each};
+use crate::methods::blocks::{Block, add, blocks, each, table_of_tasks};
 use crate::methods::mace::habits::Habits;
 use crate::methods::mace::{Mace, MaceLearning, finish};
 use crate::random::RandomState;
@@ -182,8 +182,8 @@ impl<'a> Model<'a> {
             log_likelihood: 0.0,
         });
         parts.fold(first, |mut sum, part| {
-            add_to(&mut sum.spam, &part.spam);
-            add_to(&mut sum.knowing, &part.knowing);
+            add(&mut sum.spam, &part.spam);
+            add(&mut sum.knowing, &part.knowing);
             sum.log_likelihood += part.log_likelihood;
             sum
         })
@@ -237,15 +237,7 @@ impl<'a> Model<'a> {
     fn probabilities(&self, workers: &Habits) -> Vec<f64> {
         let chances = self.chances(workers);
         let classes = self.answers.labels().len();
-        let mut probabilities = vec![0.0; self.answers.tasks().len() * classes];
-        let rows = cut(
-            &mut probabilities,
-            self.blocks
-                .iter()
-                .map(|block| block.tasks.start * classes..block.tasks.end * classes),
-        );
-        let work = self.blocks.iter().zip(rows).collect();
-        each(work, |(block, rows): (&Block, &mut [f64])| {
+        table_of_tasks(&self.blocks, classes, |block, rows| {
             let mut task = Task::default();
             let tasks = block.pairs_by_task(self.answers);
             for (own, row) in tasks.zip(rows.chunks_exact_mut(classes)) {
@@ -261,8 +253,7 @@ impl<'a> Model<'a> {
                     row.fill(1.0 / count_as_f64(classes));
                 }
             }
-        });
-        probabilities
+        })
     }
 }
 
