@@ -135,10 +135,24 @@ pub struct Aggregated {
     pub(crate) stop: StopReason,
     pub(crate) worker_columns: Vec<(&'static str, Vec<f64>)>,
     pub(crate) task_columns: Vec<(&'static str, Vec<f64>)>,
-    pub(crate) temperature: Option<f64>,
+    pub(crate) calibration: Option<Calibration>,
     /// Empty if the method does not compare itself with the majority vote.
     pub(crate) majority: Vec<u32>,
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// How confidences were calibrated on known labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibration {
+    /// How many known labels it rests on.
+    pub known: usize,
+    /// By what the logarithms of odds that the model, and that votes, give a label are divided: more than 1 for what
+    /// proved too sure, less for what proved not sure enough.
+    pub temperatures: [f64; 2],
+    /// The mean confidence of tasks with an unknown label as the method itself sees it.
+    pub before: f64,
+    /// The same, calibrated.
+    pub after: f64,
 }
 
 /// The index of the first maximum.
@@ -166,7 +180,7 @@ impl Aggregated {
             stop: StopReason::Direct,
             worker_columns: Vec::new(),
             task_columns: Vec::new(),
-            temperature: None,
+            calibration: None,
             majority: Vec::new(),
             warnings: Vec::new(),
         }
@@ -389,11 +403,10 @@ impl Aggregated {
         Some(diagonal)
     }
 
-    /// The temperature that known labels asked for: above 1 if probabilities were evened out because the model was too
-    /// sure. `None` if they are the model's own.
+    /// How confidences were calibrated on known labels; `None` if they are the method's own.
     #[must_use]
-    pub fn temperature(&self) -> Option<f64> {
-        self.temperature
+    pub fn calibration(&self) -> Option<Calibration> {
+        self.calibration
     }
 
     /// The label of a task by majority vote, the smallest of equals, if the method compares itself with it; `None` for

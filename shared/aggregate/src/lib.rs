@@ -45,7 +45,7 @@ mod random;
 mod read;
 mod size;
 
-pub use aggregated::{Aggregated, Separator, StopReason, Warning};
+pub use aggregated::{Aggregated, Calibration, Separator, StopReason, Warning};
 pub use answers::{Answers, AnswersBuilder, AnswersError, Ids, IdsIter};
 pub use error::MethodError;
 pub use gold::{Gold, GoldTally, UnknownGoldLabel, gold_tallies};

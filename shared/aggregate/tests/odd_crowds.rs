@@ -285,7 +285,10 @@ fn numbers(found: &Aggregated) -> Vec<f64> {
         found.priors(),
         found.worker_skills(),
         found.log_likelihood(),
-        found.temperature().as_slice(),
+        &found.calibration().map_or([0.0; 4], |calibration| {
+            let [model, votes] = calibration.temperatures;
+            [model, votes, calibration.before, calibration.after]
+        }),
     ]
     .concat();
     numbers.extend(columns.flat_map(|(_, column)| column));

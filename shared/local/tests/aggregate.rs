@@ -339,7 +339,7 @@ fn the_default_method_says_how_far_to_trust_it() {
     let folder = crowd("labelme");
     let (found, said) = document(folder.path(), &["answers.tsv"]);
     assert_eq!(found["method"], json!("hierarchical-dawid-skene"));
-    assert_eq!(found["temperature"], Value::Null);
+    assert_eq!(found["calibration"], Value::Null);
     assert!(
         said.contains("known labels (--gold) would calibrate them"),
         "{said}"
@@ -353,9 +353,17 @@ fn the_default_method_says_how_far_to_trust_it() {
     }
     let args = ["answers.tsv", "--gold=gold.tsv", "--truth=gt.tsv"];
     let (found, said) = document(folder.path(), &args);
-    assert!(found["temperature"].as_f64().unwrap() > 1.0);
+    let calibrated = |field: &str| found["calibration"][field].as_f64().unwrap();
+    assert_eq!(found["calibration"]["known"], json!(200));
+    assert!(calibrated("after") < calibrated("before") - 0.05);
     assert!(
-        said.contains("note: confidences are calibrated on known labels, by a temperature of "),
+        found["calibration"]["temperatures"]["model"]
+            .as_f64()
+            .unwrap()
+            > 1.0
+    );
+    assert!(
+        said.contains("note: confidences are calibrated on 200 known labels: 0."),
         "{said}"
     );
     // Of 1000 tasks, 200 are known beforehand: they are no test.

@@ -20,10 +20,10 @@
 //! # What a confidence means
 //!
 //! It is the probability that the label is right as the method sees it. The safe default,
-//! `hierarchical-dawid-skene`, calibrates it: control tasks tell how sure the model may be, by what it
-//! says of them when it does not know their labels. The manifest has the `temperature` that came of
-//! it, and the report says it in words. It is absent where control tasks were too few or had nothing
-//! to correct; then, and with other methods, confidences are the method's own, and too high where
+//! `hierarchical-dawid-skene`, calibrates it: control tasks tell how sure the model may be, by how often
+//! it is right about them when it does not know their labels. The manifest says by its `calibration` on
+//! how many, and what that changed on average; the report says it in words. It is null where control
+//! tasks were too few or had nothing to correct; then, and with other methods, confidences are the method's own, and too high where
 //! people err together. The manifest and the report also have the method's `warnings`, and
 //! `majority_label` in `labels.*` is the majority vote beside each label.
 //!
@@ -61,7 +61,7 @@ mod tests;
 mod thumbnail;
 
 pub use error::Error;
-pub use manifest::{Counts, FileEntry, MANIFEST, Manifest};
+pub use manifest::{Calibrated, Counts, FileEntry, MANIFEST, Manifest};
 pub use members::{Member, Members};
 pub use report::{pictures_wanted, report};
 pub use results::{Decision, Golden, ImageResult, Model, RoundResults, WorkerResult};

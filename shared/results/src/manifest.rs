@@ -38,10 +38,9 @@ pub struct Manifest {
     pub iterations: usize,
     /// Whether the method stopped because it could not get better.
     pub converged: bool,
-    /// What confidences were calibrated with on control tasks: above 1 the model was too sure of
-    /// itself, below 1 not sure enough. None if they are the method's own.
+    /// How confidences were calibrated; null if they are the method's own.
     #[serde(default)]
-    pub temperature: Option<f64>,
+    pub calibration: Option<Calibrated>,
     /// What to know before trusting the labels, in words.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -87,6 +86,17 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
+/// How confidences were calibrated on control tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibrated {
+    /// Control tasks that it rests on.
+    pub known: usize,
+    /// The mean confidence of the method itself, 0 to 1.
+    pub before: f64,
+    /// The mean confidence that was written.
+    pub after: f64,
+}
+
 impl Manifest {
     /// The manifest of `results`; its `files` are added with [`Manifest::with_files`].
     #[must_use]
@@ -116,7 +126,11 @@ impl Manifest {
             parameters: model.parameters.clone(),
             iterations: model.iterations,
             converged: model.converged,
-            temperature: model.temperature.map(six_digits),
+            calibration: model.calibration.map(|calibration| Calibrated {
+                known: calibration.known,
+                before: six_digits(calibration.before),
+                after: six_digits(calibration.after),
+            }),
             warnings: model.warnings.clone(),
             golden_accuracy: results.golden.accuracy().map(six_digits),
             majority_agreement: results.majority_agreement().map(six_digits),

@@ -561,17 +561,15 @@ fn method_in_words(method: Method) -> &'static str {
 
 /// Whether confidences can be taken at their word; nothing to say without labels.
 fn trust(results: &RoundResults) -> String {
-    let how = match (results.model.temperature, results.model.method) {
+    let how = match (results.model.calibration, results.model.method) {
         _ if results.labelled() == 0 => return String::new(),
-        (Some(temperature), _) => {
-            let (found, done) = if temperature > 1.0 {
-                ("too sure of itself", "lowered")
-            } else {
-                ("not sure enough", "raised")
-            };
+        (Some(calibration), _) => {
             return format!(
-                "Confidences are calibrated: on control tasks the model proved {found}, so all of them \
-                 were {done} to what it gets right (temperature {temperature:.2})."
+                "Confidences are calibrated on {} control tasks, whose labels the model gets right as often as \
+                 confidences say now: {} on average, where the method itself is sure by {}.",
+                calibration.known,
+                percent(calibration.after),
+                percent(calibration.before)
             );
         }
         (None, Method::HierarchicalDawidSkene) if results.golden.answers == 0 => {

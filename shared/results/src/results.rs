@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use quorate_aggregate::Calibration;
 use quorate_core::RoundId;
 use quorate_core::campaign::{Campaign, Method};
 use quorate_core::ports::Ban;
@@ -14,7 +15,7 @@ pub struct Decision {
     /// The label; none if there is nothing to decide by.
     pub label: Option<String>,
     /// The probability that the label is right, 0 to 1, as the method sees it; calibrated if
-    /// [`Model::temperature`] says so.
+    /// [`Model::calibration`] says so.
     pub confidence: Option<f64>,
     /// Votes by label; labels without votes may be left out.
     pub votes: BTreeMap<String, u32>,
@@ -129,9 +130,8 @@ pub struct Model {
     /// How often the average worker answers each true label (row, in the campaign's order) as
     /// each (column), if the method estimates it.
     pub confusion: Option<Vec<Vec<f64>>>,
-    /// The temperature that confidences were calibrated with on control tasks: above 1 the model
-    /// was too sure of itself, below 1 not sure enough. None if they are the method's own.
-    pub temperature: Option<f64>,
+    /// How confidences were calibrated on control tasks; none if they are the method's own.
+    pub calibration: Option<Calibration>,
     /// What to know before trusting the labels, in words.
     pub warnings: Vec<String>,
 }

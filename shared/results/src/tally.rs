@@ -379,7 +379,7 @@ impl Tally {
             converged: decided
                 .is_none_or(|decided| decided.stop_reason() != StopReason::IterationLimit),
             confusion: decided.and_then(|decided| mean_confusion(decided, labels)),
-            temperature: decided.and_then(Aggregated::temperature),
+            calibration: decided.and_then(Aggregated::calibration),
             warnings: warnings.iter().map(ToString::to_string).collect(),
         }
     }

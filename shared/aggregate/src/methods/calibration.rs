@@ -1,7 +1,8 @@
 //! A model and votes put together, and how much each of them is to be believed, found on known labels that the model did
 //! not see: temperature scaling (Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern Neural Networks*, 2017), with a
-//! temperature for each of the two.
+//! temperature for each of the two, of the odds that the label is right. It changes how sure one may be, never a label.
 
+use crate::aggregated::arg_max;
 use crate::answers::count_as_f64;
 
 /// The power that each of two probabilities is raised to before they are multiplied.
@@ -11,31 +12,30 @@ pub(crate) struct Pool {
     votes: f64,
 }
 
-/// The logarithms of the probabilities that a model and votes give.
-#[derive(Debug, Clone)]
-pub(crate) struct Opinions {
-    pub(crate) model: Vec<f64>,
-    pub(crate) votes: Vec<f64>,
+/// What a model and votes say of a label against all others, as logarithms of odds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Support {
+    model: f64,
+    votes: f64,
 }
 
-/// A task whose label is known: what each part of its answers says of it, and the index of the label.
+/// A task whose label is known: for each part of its answers, what supports the label that it leads to, and whether that
+/// is right.
 #[derive(Debug, Clone)]
 pub(crate) struct Judged {
-    pub(crate) parts: Vec<Opinions>,
-    pub(crate) label: usize,
+    pub(crate) parts: Vec<(Support, bool)>,
 }
 
 /// Parts that known labels are divided into, to judge each by what was found on the others.
 const FOLDS: usize = 5;
 /// With fewer known labels, nothing is found.
-const FEWEST: usize = 10;
+pub(crate) const FEWEST: usize = 10;
 /// So many known labels are enough to find two numbers.
 const MOST: usize = 1000;
 /// What is found must make the labels that it was not found on likelier by so much, as a logarithm.
 const MARGIN: f64 = 2.0;
-/// How strongly the power of the model, and that of votes, are believed to be what they were: the weight of half the
-/// squared logarithm of their change. A model is often too sure, by much; votes seldom are.
-const BELIEF: [f64; 2] = [0.1, 1.0];
+/// How strongly powers are believed to be what they were: the weight of half the squared logarithm of their change.
+const BELIEF: f64 = 0.3;
 /// The steps of the search, as powers of two.
 const STEPS: [f64; 4] = [1.0, 0.5, 0.25, 0.125];
 
@@ -48,9 +48,10 @@ impl Pool {
         }
     }
 
-    /// By how much probabilities were evened out: 1 if not, more if they were too sure.
-    pub(crate) fn temperature(self) -> f64 {
-        1.0 / (self.model + self.votes)
+    /// The temperatures that another pool has where this one has 1, of the model and of votes: more than 1 if they were
+    /// too sure.
+    pub(crate) fn over(self, other: Self) -> [f64; 2] {
+        [self.model / other.model, self.votes / other.votes]
     }
 
     /// Turns the logarithms of a model's probabilities into probabilities of both together.
@@ -61,8 +62,29 @@ impl Pool {
         to_probabilities(model);
     }
 
-    /// The powers that make known labels likeliest; `None` if powers found so do not make known labels that they were
-    /// not found on likelier, or if there are too few to tell.
+    /// The label that the logarithms of a model's probabilities and of shares of votes lead to, and what supports it.
+    pub(crate) fn decide(self, model: &[f64], votes: &[f64]) -> (usize, Support) {
+        let mut row = model.to_vec();
+        self.put_together(&mut row, votes);
+        let label = arg_max(&row);
+        let support = Support {
+            model: log_odds(model, label),
+            votes: log_odds(votes, label),
+        };
+        (label, support)
+    }
+
+    /// The probability of a label with this support.
+    pub(crate) fn confidence(self, support: Support) -> f64 {
+        1.0 / (1.0 + (-self.log_odds(support)).exp())
+    }
+
+    fn log_odds(self, support: Support) -> f64 {
+        self.model * support.model + self.votes * support.votes
+    }
+
+    /// The powers that make it likeliest which labels are right; `None` if powers found so do not make it likelier of
+    /// known labels that they were not found on, or if there are too few to tell.
     pub(crate) fn calibrate(self, judged: &[Judged]) -> Option<Self> {
         if judged.len() < FEWEST {
             return None;
@@ -81,21 +103,18 @@ impl Pool {
         (gain > MARGIN).then(|| self.likeliest(&used))
     }
 
-    /// Goes in ever smaller steps to where the labels are likeliest. Votes never gain on the model: it is judged without
-    /// the known labels that taught it whom to trust, so it is better than it seems.
+    /// Goes in ever smaller steps to where what is known is likeliest.
     fn likeliest(self, judged: &[&Judged]) -> Self {
         let score = |pool: Self| {
             let change = |now: f64, then: f64| (now / then).ln().powi(2);
-            let changes = BELIEF[0] * change(pool.model, self.model)
-                + BELIEF[1] * change(pool.votes, self.votes);
-            pool.loss(judged) + changes / 2.0
+            let changes = change(pool.model, self.model) + change(pool.votes, self.votes);
+            pool.loss(judged) + BELIEF / 2.0 * changes
         };
         let mut best = (score(self), self);
         for step in STEPS.map(f64::exp2) {
             let better = |pool: Self| {
-                let allowed = |pool: &Self| !pool.leans_more_on_votes(self);
-                let steps = pool.neighbours(step).into_iter().filter(allowed);
-                steps.map(|pool| (score(pool), pool)).reduce(lower)
+                let steps = pool.neighbours(step).map(|pool| (score(pool), pool));
+                steps.into_iter().reduce(lower)
             };
             while let Some(next) = better(best.1)
                 && next.0 < best.0
@@ -121,25 +140,54 @@ impl Pool {
         ]
     }
 
-    /// Whether votes weigh more beside the model than in another pool.
-    fn leans_more_on_votes(self, than: Self) -> bool {
-        self.votes * than.model > than.votes * self.model * (1.0 + 1e-9)
-    }
-
-    /// The negative log-likelihood of known labels; a task's is the mean over its parts.
+    /// The negative log-likelihood of labels being right or wrong; a task's is the mean over its parts.
     fn loss(self, judged: &[&Judged]) -> f64 {
-        let mut row = Vec::new();
-        let mut loss = 0.0;
-        for Judged { parts, label } in judged {
-            for part in parts {
-                row.clone_from(&part.model);
-                self.put_together(&mut row, &part.votes);
-                let probability = row.get(*label).copied().unwrap_or_default();
-                loss -= probability.max(f64::MIN_POSITIVE).ln() / count_as_f64(parts.len());
-            }
-        }
-        loss
+        let of_part = |(support, right): &(Support, bool)| {
+            let odds = self.log_odds(*support);
+            let against = if *right { -odds } else { odds };
+            // ln(1 + e^against), which does not overflow so.
+            against.max(0.0) + (-against.abs()).exp().ln_1p()
+        };
+        let of_task = |judged: &&Judged| {
+            let sum: f64 = judged.parts.iter().map(of_part).sum();
+            sum / count_as_f64(judged.parts.len())
+        };
+        judged.iter().map(of_task).sum()
     }
+}
+
+/// Gives a row's label this probability, but no less than any other has then; the others share the rest as they did.
+pub(crate) fn set_confidence(row: &mut [f64], label: usize, confidence: f64) {
+    // Above a tie by more than rounding, and by less than anyone sees.
+    const ABOVE: f64 = 1.0 + 1e-9;
+    let others = || {
+        let others = row.iter().enumerate().filter(|(index, _)| *index != label);
+        others.map(|(_, value)| *value)
+    };
+    let rest: f64 = others().sum();
+    let largest = ABOVE * others().fold(0.0, f64::max) / rest;
+    if rest <= 0.0 {
+        return;
+    }
+    let confidence = confidence.max(largest / (1.0 + largest));
+    for (index, value) in row.iter_mut().enumerate() {
+        *value = if index == label {
+            confidence
+        } else {
+            *value / rest * (1.0 - confidence)
+        };
+    }
+}
+
+/// The logarithm of the odds of one of several probabilities, of which logarithms are given.
+fn log_odds(row: &[f64], of: usize) -> f64 {
+    let others = || {
+        let others = row.iter().enumerate().filter(|(index, _)| *index != of);
+        others.map(|(_, value)| *value)
+    };
+    let largest = others().fold(f64::NEG_INFINITY, f64::max);
+    let rest: f64 = others().map(|value| (value - largest).exp()).sum();
+    row.get(of).copied().unwrap_or_default() - largest - rest.ln()
 }
 
 /// Turns logarithms into probabilities.
@@ -159,48 +207,52 @@ fn lower(one: (f64, Pool), other: (f64, Pool)) -> (f64, Pool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Judged, Opinions, Pool};
+    use super::{Judged, Pool, Support, log_odds, set_confidence, to_probabilities};
 
-    /// A model that says `sure` for the first label and votes that say nothing; every `wrong`th time it is the second.
+    /// A model that is so sure and votes that say nothing; every `wrong`th label is wrong.
     fn crowd(sure: f64, wrong: usize) -> Vec<Judged> {
-        let judged = |task| Judged {
-            parts: vec![Opinions {
-                model: vec![f64::ln(sure), f64::ln(1.0 - sure)],
-                votes: vec![0.5_f64.ln(); 2],
-            }],
-            label: usize::from(task % wrong == 0),
+        let support = Support {
+            model: (sure / (1.0 - sure)).ln(),
+            votes: 0.0,
+        };
+        let judged = |task: usize| Judged {
+            parts: vec![(support, !task.is_multiple_of(wrong))],
         };
         (0..140).map(judged).collect()
-    }
-
-    fn said(pool: Pool, judged: &Judged) -> f64 {
-        let mut row = judged.parts[0].model.clone();
-        pool.put_together(&mut row, &judged.parts[0].votes);
-        row[0]
     }
 
     #[test]
     fn a_pool_is_a_product_of_powers() {
         let mut row = [0.8_f64.ln(), 0.2_f64.ln()];
-        Pool {
+        let pool = Pool {
             model: 0.5,
             votes: 2.0,
-        }
-        .put_together(&mut row, &[0.6_f64.ln(), 0.4_f64.ln()]);
+        };
+        let votes = [0.6_f64.ln(), 0.4_f64.ln()];
+        let (label, support) = pool.decide(&row, &votes);
+        pool.put_together(&mut row, &votes);
         assert!((row[0] / row[1] - 2.0 * 2.25).abs() < 1e-12);
         assert!((row[0] + row[1] - 1.0).abs() < 1e-12);
-        assert!((Pool::weighing(3.0).temperature() - 1.0).abs() < 1e-12);
+        assert_eq!(label, 0);
+        assert!((pool.confidence(support) - row[0]).abs() < 1e-12);
+        let [model, votes] = pool.over(Pool::weighing(1.0));
+        assert!((model - 1.0).abs() < 1e-12 && (votes - 4.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn odds_are_against_all_others() {
+        let row = [0.5_f64.ln(), 0.2_f64.ln(), 0.3_f64.ln()];
+        assert!(log_odds(&row, 0).abs() < 1e-12);
+        assert!((log_odds(&row, 1) - 0.25_f64.ln()).abs() < 1e-12);
     }
 
     #[test]
     fn sureness_is_cooled_to_what_is_right() {
         let judged = crowd(0.999, 7);
         let found = Pool::weighing(0.3).calibrate(&judged).unwrap();
-        assert!(found.temperature() > 1.5, "{found:?}");
-        assert!(
-            (said(found, &judged[0]) - 6.0 / 7.0).abs() < 0.03,
-            "{found:?}"
-        );
+        assert!(Pool::weighing(0.3).over(found)[0] > 1.5, "{found:?}");
+        let confidence = found.confidence(judged[0].parts[0].0);
+        assert!((confidence - 6.0 / 7.0).abs() < 0.03, "{confidence}");
     }
 
     #[test]
@@ -208,5 +260,24 @@ mod tests {
         let pool = Pool::weighing(1e-3);
         assert_eq!(pool.calibrate(&crowd(0.999, 7)[..9]), None);
         assert_eq!(pool.calibrate(&crowd(6.0 / 7.0, 7)), None);
+    }
+
+    #[test]
+    fn a_label_stays_the_likeliest() {
+        let row = || {
+            let mut row = [0.1_f64.ln(), 0.6_f64.ln(), 0.3_f64.ln()];
+            to_probabilities(&mut row);
+            row
+        };
+        let mut sure = row();
+        set_confidence(&mut sure, 1, 0.8);
+        for (value, expected) in sure.iter().zip([0.05, 0.8, 0.15]) {
+            assert!((value - expected).abs() < 1e-12, "{sure:?}");
+        }
+        let mut unsure = row();
+        set_confidence(&mut unsure, 1, 0.2);
+        assert!(unsure[1] > unsure[2], "{unsure:?}");
+        assert!((unsure[1] - 3.0 / 7.0).abs() < 1e-8, "{unsure:?}");
+        assert!((unsure.iter().sum::<f64>() - 1.0).abs() < 1e-12);
     }
 }

@@ -1,11 +1,13 @@
 //! The safe default: a hierarchical Dawid-Skene model that leans on votes where answers are few, and is calibrated on
 //! known labels.
 
-use crate::aggregated::{Aggregated, Confusion, Imagined, Warning, arg_max};
+use crate::aggregated::{Aggregated, Calibration, Confusion, Imagined, Warning, arg_max};
 use crate::answers::{Answers, Names, count_as_f64};
 use crate::gold::known_labels;
 use crate::methods::blocks::add;
-use crate::methods::calibration::{Judged, Opinions, Pool, to_probabilities};
+use crate::methods::calibration::{
+    FEWEST, Judged, Pool, Support, set_confidence, to_probabilities,
+};
 use crate::methods::common::Common;
 use crate::methods::confusion::Confusions;
 use crate::methods::dawid_skene::{finish, labels, maximise_priors};
@@ -65,10 +67,11 @@ impl Default for HierarchicalDawidSkene {
 ///   on a class: at one answer they weigh more than the model, at a hundred a third of it. With one answer a task the
 ///   outcome is the majority vote.
 /// * **Known labels** are kept, and teach how workers err. Then it is found how far the model and the votes can be
-///   believed, a temperature for each, by what the same model says of the known tasks when it does not know them, and
-///   of a task that more workers than usual answered by each part of them that is as large as usual. It is used if that
-///   makes known labels likelier that it was not found on. Without known labels, probabilities are the model's own: they
-///   are too sure of themselves where people err together.
+///   believed, a temperature for each, by how often labels of known tasks are right if the model does not know them:
+///   each half of them is judged by a model that knows the other half, and a task that more workers than usual answered
+///   by each part of them that is as large as usual. It is used if that makes it likelier which known labels are right
+///   that it was not found on, and says how sure to be: labels stay as they are. Without known labels, probabilities
+///   are the model's own: they are too sure of themselves where people err together.
 ///
 /// [`Aggregated::majority`] has the majority vote beside it, and [`Aggregated::warnings`] tell where the two disagree much.
 ///
@@ -76,7 +79,8 @@ impl Default for HierarchicalDawidSkene {
 ///
 /// Accuracy on real crowds, all answers, no known labels: bluebirds 0.898 (majority vote 0.759, crowd-kit's Dawid-Skene
 /// 0.889), labelme 0.786 (0.769, 0.792), `s_adult` 0.790 (0.763, 0.766), weather 0.857 (0.847, 0.840).
-/// `cargo run --release -p quorate-aggregate --example accuracy` compares it with every method, also where few answers
+/// With a fifth of the labels known, the expected calibration error of the others falls from 0.131 to 0.041 on labelme and
+/// from 0.142 to 0.059 on weather. `cargo run --release -p quorate-aggregate --example accuracy` compares it with every method, also where few answers
 /// are left of each task, and with a fifth of the labels known.
 ///
 /// # Errors
@@ -98,59 +102,93 @@ pub fn hierarchical_dawid_skene(
     };
     let mut found = fit(answers, &known, limits);
     if limits.iterations > 0 {
-        let mut pool = Pool::weighing(weight_of_votes(answers));
-        if let Some(calibrated) = pool.calibrate(&judge_blindly(answers, &known, limits)) {
-            pool = calibrated;
-            found.temperature = Some(calibrated.temperature());
-        }
-        add_votes(answers, pool, &known, &mut found.probabilities);
+        let pool = Pool::weighing(weight_of_votes(answers));
+        let judged = judge_blindly(answers, &known, limits, pool);
+        let calibrated = pool.calibrate(&judged);
+        let [before, after] = add_votes(
+            answers,
+            &known,
+            [pool, calibrated.unwrap_or(pool)],
+            &mut found.probabilities,
+        );
+        found.calibration = calibrated.map(|calibrated| Calibration {
+            known: judged.len(),
+            temperatures: pool.over(calibrated),
+            before,
+            after,
+        });
     }
     (found.majority, found.warnings) = compare_with_votes(answers, &known, &found);
     Ok(found)
 }
 
-/// What the model and the votes say of the known tasks when the model does not know them.
+/// How right labels of known tasks are by a model that does not know them: each half of them is judged by a model that was
+/// told the other half.
 ///
 /// Known tasks are often those that many workers get, to be tested by. With so many answers the model is far surer than
 /// it is of a task with a few, and what is right for the one is wrong for the other. So a known task is judged in parts
 /// that have about as many answers as a task with an unknown label.
-fn judge_blindly(answers: &Answers, known: &[Option<u32>], limits: Limits<'_>) -> Vec<Judged> {
-    if known.iter().all(Option::is_none) {
+fn judge_blindly(
+    answers: &Answers,
+    known: &[Option<u32>],
+    limits: Limits<'_>,
+    pool: Pool,
+) -> Vec<Judged> {
+    let names = answers.names();
+    let tasks = answers.pairs_by_task().zip(known).enumerate();
+    let known_tasks: Vec<(usize, &[u32], u32)> = tasks
+        .filter_map(|(task, (pairs, known))| Some((task, pairs, (*known)?)))
+        .collect();
+    if known_tasks.len() < FEWEST || known_tasks.len() == known.len() {
         return Vec::new();
     }
-    let blind = fit(answers, &vec![None; known.len()], limits);
     let usual = usual_answers(answers, known);
-    let judge = |pairs: &[u32]| {
-        let mut votes = vec![0.0; blind.priors.len()];
-        log_votes(answers.names(), pairs, &mut votes);
-        let mut model = posterior(&blind, pairs);
-        model
-            .iter_mut()
-            .for_each(|value| *value = log_probability(*value));
-        Opinions { model, votes }
-    };
-    let tasks = answers.pairs_by_task().zip(known);
-    tasks
-        .filter_map(|(pairs, known)| {
+    let mut judged = Vec::new();
+    for half in 0..2 {
+        let unknown = || known_tasks.iter().skip(half).step_by(2);
+        let mut told = known.to_vec();
+        for (task, ..) in unknown() {
+            if let Some(label) = told.get_mut(*task) {
+                *label = None;
+            }
+        }
+        let model = fit(answers, &told, limits);
+        for &(_, pairs, label) in unknown() {
             // As near to `usual` as equal parts can be.
             let parts = ((2 * pairs.len() + usual) / (2 * usual)).max(1);
-            let parts = pairs.chunks(pairs.len().div_ceil(parts)).map(judge);
-            Some(Judged {
-                parts: parts.collect(),
-                label: (*known)? as usize,
-            })
-        })
-        .collect()
+            let parts = pairs.chunks(pairs.len().div_ceil(parts));
+            judged.push(Judged {
+                parts: parts
+                    .map(|pairs| judge(names, &model, pool, pairs, label))
+                    .collect(),
+            });
+        }
+    }
+    judged
 }
 
-/// How many answers a task with an unknown label has: the median, or that of all tasks if all are known.
+/// What supports the label that some answers lead to, and whether it is this one.
+fn judge(
+    names: &Names,
+    model: &Aggregated,
+    pool: Pool,
+    pairs: &[u32],
+    label: u32,
+) -> (Support, bool) {
+    let mut votes = vec![0.0; model.priors.len()];
+    log_votes(names, pairs, &mut votes);
+    let mut row = posterior(model, pairs);
+    row.iter_mut()
+        .for_each(|value| *value = log_probability(*value));
+    let (decided, support) = pool.decide(&row, &votes);
+    (support, decided == label as usize)
+}
+
+/// How many answers a task with an unknown label has: the median.
 fn usual_answers(answers: &Answers, known: &[Option<u32>]) -> usize {
-    let tasks = || answers.pairs_by_task().map(<[u32]>::len);
-    let unknown = tasks().zip(known).filter(|(_, known)| known.is_none());
+    let tasks = answers.pairs_by_task().map(<[u32]>::len);
+    let unknown = tasks.zip(known).filter(|(_, known)| known.is_none());
     let mut counts: Vec<usize> = unknown.map(|(count, _)| count).collect();
-    if counts.is_empty() {
-        counts = tasks().collect();
-    }
     counts.sort_unstable();
     counts.get(counts.len() / 2).copied().unwrap_or(1)
 }
@@ -172,8 +210,15 @@ fn posterior(model: &Aggregated, pairs: &[u32]) -> Vec<f64> {
     row
 }
 
-/// Puts every task's probabilities together with its votes, and known labels in their place.
-fn add_votes(answers: &Answers, pool: Pool, known: &[Option<u32>], probabilities: &mut [f64]) {
+/// Puts every task's probabilities together with its votes by one pool, as sure as another says, and known labels in their
+/// place. Gives the mean confidence of tasks with an unknown label by either.
+fn add_votes(
+    answers: &Answers,
+    known: &[Option<u32>],
+    [pool, calibrated]: [Pool; 2],
+    probabilities: &mut [f64],
+) -> [f64; 2] {
+    let (mut tasks, mut confidences) = (0, [0.0; 2]);
     let mut votes = vec![0.0; answers.labels().len()];
     let rows = probabilities.chunks_exact_mut(votes.len()).zip(known);
     for ((row, known), pairs) in rows.zip(answers.pairs_by_task()) {
@@ -184,8 +229,17 @@ fn add_votes(answers: &Answers, pool: Pool, known: &[Option<u32>], probabilities
         log_votes(answers.names(), pairs, &mut votes);
         row.iter_mut()
             .for_each(|value| *value = log_probability(*value));
+        let (label, support) = pool.decide(row, &votes);
         pool.put_together(row, &votes);
+        let before = row.get(label).copied().unwrap_or_default();
+        if calibrated != pool {
+            set_confidence(row, label, calibrated.confidence(support));
+        }
+        let after = row.get(label).copied().unwrap_or_default();
+        add(&mut confidences, &[before, after]);
+        tasks += 1;
     }
+    confidences.map(|sum| sum / count_as_f64(tasks))
 }
 
 /// No probability of the model counts as less.

@@ -342,9 +342,10 @@ fn tell_outcome(args: &Args, settings: &Settings, found: &Aggregated) {
         ));
     }
     if args.method == Method::HierarchicalDawidSkene {
-        match found.temperature() {
-            Some(temperature) => say(format_args!(
-                "note: confidences are calibrated on known labels, by a temperature of {temperature:.2}"
+        match found.calibration() {
+            Some(calibration) => say(format_args!(
+                "note: confidences are calibrated on {} known labels: {:.3} on average, not {:.3}",
+                calibration.known, calibration.after, calibration.before
             )),
             None if settings.gold.is_empty() => say(
                 "note: confidences are the model's own; known labels (--gold) would calibrate them",

@@ -72,13 +72,16 @@ fn column(results: RoundResults, name: &str) -> Vec<String> {
 #[test]
 fn control_tasks_calibrate_the_confidences_that_are_written() {
     let results = agreed_round(Method::HierarchicalDawidSkene, 5);
-    let temperature = results.model.temperature.unwrap();
-    assert!(temperature > 1.0, "{temperature}");
-    let told = Manifest::of(&results).temperature.unwrap();
-    assert!((told - temperature).abs() < 1e-6, "{told}");
+    let calibration = results.model.calibration.unwrap();
+    assert!(
+        calibration.after < calibration.before - 0.1,
+        "{calibration:?}"
+    );
+    let told = Manifest::of(&results).calibration.unwrap();
+    assert_eq!(told.known, calibration.known);
+    assert!((told.after - calibration.after).abs() < 1e-6, "{told:?}");
     let page = page_of(&results);
     assert!(page.contains("Confidences are calibrated"));
-    assert!(page.contains("too sure of itself"));
     // All agree, and so did they on control tasks, of which four in five were right.
     for confidence in column(results, "confidence") {
         let confidence: f64 = confidence.parse().unwrap();
@@ -89,7 +92,7 @@ fn control_tasks_calibrate_the_confidences_that_are_written() {
 #[test]
 fn what_is_not_calibrated_is_said_to_be_so() {
     let other = agreed_round(Method::DawidSkene, 5);
-    assert_eq!(Manifest::of(&other).temperature, None);
+    assert_eq!(Manifest::of(&other).calibration, None);
     assert!(page_of(&other).contains("this method does not do that"));
     for confidence in column(other, "confidence") {
         assert!(confidence.parse::<f64>().unwrap() > 0.95, "{confidence}");
@@ -97,7 +100,7 @@ fn what_is_not_calibrated_is_said_to_be_so() {
     let real = images("images", 3);
     let pages = pages_of(&["ann", "bob", "cyd"], &real, |_, _| "dog");
     let untaught = counted(pets(), members(&real, &[]), &pages, Vec::new());
-    assert_eq!(untaught.model.temperature, None);
+    assert_eq!(untaught.model.calibration, None);
     let page = page_of(&untaught);
     assert!(page.contains("there were no control tasks to calibrate them on"));
     let (few, pages, bans) = small_round();

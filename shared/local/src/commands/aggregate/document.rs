@@ -45,11 +45,26 @@ pub(super) struct Found<'a> {
     /// What the method maximises, an answer, after every iteration.
     objectives: &'a [f64],
     priors: Vec<Share<'a>>,
-    temperature: Option<f64>,
+    calibration: Option<Calibrated>,
     warnings: Vec<String>,
     measures: &'a Measures,
     #[serde(serialize_with = "decisions")]
     labels: &'a Aggregated,
+}
+
+/// Mean confidences, and what they were calibrated by.
+#[derive(Serialize)]
+struct Calibrated {
+    known: usize,
+    before: f64,
+    after: f64,
+    temperatures: Temperatures,
+}
+
+#[derive(Serialize)]
+struct Temperatures {
+    model: f64,
+    votes: f64,
 }
 
 #[derive(Serialize)]
@@ -82,7 +97,15 @@ impl<'a> Found<'a> {
             priors: shares
                 .map(|(label, &share)| Share { label, share })
                 .collect(),
-            temperature: aggregated.temperature(),
+            calibration: aggregated.calibration().map(|calibration| {
+                let [model, votes] = calibration.temperatures;
+                Calibrated {
+                    known: calibration.known,
+                    before: calibration.before,
+                    after: calibration.after,
+                    temperatures: Temperatures { model, votes },
+                }
+            }),
             warnings: aggregated
                 .warnings()
                 .iter()
