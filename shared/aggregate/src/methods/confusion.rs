@@ -6,10 +6,13 @@
 //! Numbers of answers are summed in one of two ways. Where the table is small beside the answers, each block of tasks
 //! adds up a table of its own in the pass that finds its labels. Where it is large (many labels, or many workers), the
 //! tasks of every pair are listed once (4 bytes an answer), and a second pass sums the posteriors of a pair's tasks:
-//! half the traffic of memory, and no further table.
+//! half the traffic of memory, and no further table. Such a table comes from memory: rows are asked for before they are
+//! needed, since the processor cannot guess which are next.
 
 use std::f64::consts::LN_2;
 use std::ops::Range;
+
+use prefetch_index::prefetch_index;
 
 use crate::answers::{Answers, Names, Pair};
 use crate::methods::blocks::{add, each};
@@ -144,7 +147,8 @@ impl<'a> Confusions<'a> {
             std::mem::take(&mut self.errors),
             std::mem::take(&mut self.priors),
         );
-        let gain = with_row!(priors.len(), zeros => self.pass(zeros, |own, role, row, exponents| {
+        let gain = with_row!(priors.len(), zeros => self.pass(zeros, |[own, next], role, row, exponents| {
+            fetch_rows(&errors, next, row.len());
             let likelihood = judge(own, role, row, &priors, &errors, exponents);
             gain(row, likelihood)
         }));
@@ -152,11 +156,12 @@ impl<'a> Confusions<'a> {
         gain
     }
 
-    /// One pass over the tasks: `judge` sets a task's row and gives what is summed; then the row is counted.
+    /// One pass over the tasks: `judge` gets a task's pairs, and of a large table others that are needed soon; it sets
+    /// the task's row and gives what is summed; then the row is counted.
     fn pass<R: Row + Send + Sync>(
         &mut self,
         zeros: R,
-        judge: impl Fn(&[u32], Role, &mut [f64], &mut [i32]) -> f64 + Send + Sync,
+        judge: impl Fn([&[u32]; 2], Role, &mut [f64], &mut [i32]) -> f64 + Send + Sync,
     ) -> f64 {
         let classes = self.class_counts.len();
         let rows = self
@@ -249,11 +254,9 @@ impl Sums {
             }
             Self::OfPairs { starts, tasks } => {
                 let starts = starts.get(pairs.start..=pairs.end).unwrap_or_default();
-                for (bounds, row) in starts.windows(2).zip(counts.chunks_exact_mut(classes)) {
-                    let own = match bounds {
-                        &[start, end] => tasks.get(start..end).unwrap_or_default(),
-                        _ => &[],
-                    };
+                for (&bounds, row) in starts.array_windows().zip(counts.chunks_exact_mut(classes)) {
+                    let [own, next] = own_and_next(tasks, bounds);
+                    fetch_rows(probabilities, next, classes);
                     zeros.fill(0.0);
                     fold_rows(zeros, probabilities, own, |sum, value| *sum += value);
                     row.copy_from_slice(zeros);
@@ -263,11 +266,32 @@ impl Sums {
     }
 }
 
+/// How many indices before they are needed their rows are asked for.
+const AHEAD: usize = 10;
+
+/// The indices between two bounds, and as many that are needed soon.
+fn own_and_next(indices: &[u32], [start, end]: [usize; 2]) -> [&[u32]; 2] {
+    let next = indices.get(start + AHEAD..(end + AHEAD).min(indices.len()));
+    [indices.get(start..end), next].map(Option::unwrap_or_default)
+}
+
+/// Asks for rows of a table, so that they are there when they are needed.
+fn fetch_rows(table: &[f64], indices: &[u32], classes: usize) {
+    // Numbers in a line of the cache.
+    const LINE: usize = 8;
+    for &index in indices {
+        let start = index as usize * classes;
+        for place in (start..start + classes).step_by(LINE) {
+            prefetch_index(table, place);
+        }
+    }
+}
+
 fn pass_block<R: Row>(
     answers: &Answers,
     block: Block<'_>,
     zeros: R,
-    judge: impl Fn(&[u32], Role, &mut [f64], &mut [i32]) -> f64,
+    judge: impl Fn([&[u32]; 2], Role, &mut [f64], &mut [i32]) -> f64,
 ) -> (f64, R) {
     let (mut row, mut class_counts) = (zeros.clone(), zeros);
     let mut gain = 0.0;
@@ -278,10 +302,16 @@ fn pass_block<R: Row>(
         if let Some(counts) = &mut counts {
             counts.fill(0.0);
         }
-        let tasks = answers.pairs_by_task().skip(block.first).zip(block.roles);
-        for ((own, &role), place) in tasks.zip(block.rows.chunks_exact_mut(row.len())) {
+        let bounds = answers.starts().array_windows().skip(block.first);
+        let tasks = bounds.zip(block.roles);
+        for ((bounds, &role), place) in tasks.zip(block.rows.chunks_exact_mut(row.len())) {
             row.copy_from_slice(place);
-            let of_task = judge(own, role, row, &mut exponents);
+            let [own, mut next] =
+                own_and_next(answers.by_task(), bounds.map(|bound| bound as usize));
+            if counts.is_some() {
+                next = &[];
+            }
+            let of_task = judge([own, next], role, row, &mut exponents);
             place.copy_from_slice(row);
             if role == Role::Unchecked {
                 continue;
