@@ -58,7 +58,7 @@ pub enum MethodError {
         method: Method,
     },
     /// A setting would make no difference.
-    #[error("{method} does not use {setting}{}, but {} do", in_mode(*.mode), list(users(*.setting, *.mode)))]
+    #[error("{method} does not use {setting}{}; these do: {}", in_mode(*.mode), list(users(*.setting, *.mode)))]
     Unused {
         /// The method.
         method: Method,

@@ -455,7 +455,7 @@ const WRONG: &[(&[&str], i32, &str)] = &[
         &["a.csv", "--method=wawa", "--gold=gold.csv"],
         1,
         "error: cannot aggregate by wawa: leave --gold out, or choose another --method\n  because: wawa does not \
-         use gold, but hierarchical-dawid-skene, gold-majority-vote, dawid-skene, one-coin-dawid-skene, glad, mace do\n",
+         use gold, but hierarchical-dawid-skene, gold-majority-vote, dawid-skene, one-coin-dawid-skene, glad, mace\n",
     ),
     (
         &[
@@ -465,8 +465,8 @@ const WRONG: &[(&[&str], i32, &str)] = &[
             "--gold=gold.csv",
         ],
         1,
-        "because: glad does not use gold in crowd-kit mode, but gold-majority-vote, dawid-skene, \
-         one-coin-dawid-skene do\n",
+        "because: glad does not use gold in crowd-kit mode; these do: gold-majority-vote, dawid-skene, \
+         one-coin-dawid-skene\n",
     ),
     (
         &["a.csv", "--method=mmsr", "--mode=crowd-kit"],
@@ -492,7 +492,7 @@ const WRONG: &[(&[&str], i32, &str)] = &[
     (
         &["a.csv", "--seed=1"],
         1,
-        "because: hierarchical-dawid-skene does not use seed, but mace do\n",
+        "because: hierarchical-dawid-skene does not use seed; these do: mace\n",
     ),
     (
         &["a.csv", "--method=gold-majority-vote"],
