@@ -455,7 +455,7 @@ const WRONG: &[(&[&str], i32, &str)] = &[
         &["a.csv", "--method=wawa", "--gold=gold.csv"],
         1,
         "error: cannot aggregate by wawa: leave --gold out, or choose another --method\n  because: wawa does not \
-         use gold, but hierarchical-dawid-skene, gold-majority-vote, dawid-skene, one-coin-dawid-skene, glad, mace\n",
+         use gold; these do: hierarchical-dawid-skene, gold-majority-vote, dawid-skene, one-coin-dawid-skene, glad, mace\n",
     ),
     (
         &[

@@ -6,8 +6,10 @@
 //! Numbers of answers are summed in one of two ways. Where the table is small beside the answers, each block of tasks
 //! adds up a table of its own in the pass that finds its labels. Where it is large (many labels, or many workers), the
 //! tasks of every pair are listed once (4 bytes an answer), and a second pass sums the posteriors of a pair's tasks:
-//! half the traffic of memory, and no further table. Such a table comes from memory: rows are asked for before they are
-//! needed, since the processor cannot guess which are next.
+//! half the traffic of memory, and no further table.
+//!
+//! A table that does not fit into a processor's cache comes from memory: its rows are asked for before they are needed,
+//! since the processor cannot guess which are next.
 
 use std::f64::consts::LN_2;
 use std::ops::Range;
@@ -266,6 +268,8 @@ impl Sums {
     }
 }
 
+/// A table with more cells does not stay in the cache of a processor.
+const LARGE: usize = 1 << 16;
 /// How many indices before they are needed their rows are asked for.
 const AHEAD: usize = 10;
 
@@ -302,14 +306,18 @@ fn pass_block<R: Row>(
         if let Some(counts) = &mut counts {
             counts.fill(0.0);
         }
+        let large = answers.names().pairs.len() * row.len() > LARGE;
         let bounds = answers.starts().array_windows().skip(block.first);
         let tasks = bounds.zip(block.roles);
         for ((bounds, &role), place) in tasks.zip(block.rows.chunks_exact_mut(row.len())) {
             row.copy_from_slice(place);
             let [own, mut next] =
                 own_and_next(answers.by_task(), bounds.map(|bound| bound as usize));
-            if counts.is_some() {
+            if !large {
                 next = &[];
+            }
+            if let Some(counts) = &counts {
+                fetch_rows(counts, next, row.len());
             }
             let of_task = judge([own, next], role, row, &mut exponents);
             place.copy_from_slice(row);
