@@ -85,6 +85,52 @@ fn bits(found: &Aggregated) -> Vec<u64> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
+/// Nine answers to a task, none of which is the label: what the others have together is a difference, and rounded.
+#[test]
+fn nothing_is_more_than_certain() {
+    let rows = [
+        (2, 5, 0),
+        (2, 0, 1),
+        (1, 0, 1),
+        (1, 8, 1),
+        (0, 7, 2),
+        (2, 9, 0),
+        (0, 5, 1),
+        (1, 8, 3),
+        (0, 2, 0),
+        (2, 2, 2),
+        (0, 5, 0),
+        (0, 4, 1),
+        (1, 2, 1),
+        (0, 1, 0),
+        (1, 10, 1),
+        (0, 4, 1),
+        (2, 1, 2),
+        (0, 4, 1),
+        (0, 3, 3),
+        (2, 4, 0),
+        (0, 1, 0),
+        (0, 8, 2),
+        (0, 1, 1),
+        (0, 8, 3),
+        (1, 3, 1),
+        (2, 3, 1),
+        (1, 0, 2),
+        (1, 10, 2),
+        (1, 3, 2),
+        (0, 8, 0),
+        (2, 0, 0),
+        (0, 2, 2),
+        (0, 4, 0),
+        (2, 0, 0),
+        (2, 9, 1),
+    ];
+    for found in both(&build(&rows, 4), Mode::CrowdKit, 20, &Gold::new()) {
+        let largest = found.probabilities().iter().copied().fold(0.0, f64::max);
+        assert!(largest <= 1.0, "{largest:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

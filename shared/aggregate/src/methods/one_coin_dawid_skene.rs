@@ -616,7 +616,8 @@ impl Judged<'_> {
             Some(candidate) if candidate.given => candidate.value,
             _ => {
                 let prior = self.task.priors.get(label);
-                self.scale * prior.copied().unwrap_or_default()
+                // The scale comes of a difference: a rounding more would be more than certain.
+                (self.scale * prior.copied().unwrap_or_default()).min(1.0)
             }
         }
     }
