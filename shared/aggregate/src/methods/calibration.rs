@@ -62,13 +62,13 @@ impl Pool {
         to_probabilities(model);
     }
 
-    /// The label that the logarithms of a model's probabilities and of shares of votes lead to, and what supports it.
-    pub(crate) fn decide(self, model: &[f64], votes: &[f64]) -> (usize, Support) {
-        let mut row = model.to_vec();
-        self.put_together(&mut row, votes);
-        let label = arg_max(&row);
+    /// Puts both together, and gives the label that they lead to and what supports it.
+    pub(crate) fn decide(self, row: &mut [f64], votes: &[f64]) -> (usize, Support) {
+        let model = row.to_vec();
+        self.put_together(row, votes);
+        let label = arg_max(row);
         let support = Support {
-            model: log_odds(model, label),
+            model: log_odds(&model, label),
             votes: log_odds(votes, label),
         };
         (label, support)
@@ -229,8 +229,7 @@ mod tests {
             votes: 2.0,
         };
         let votes = [0.6_f64.ln(), 0.4_f64.ln()];
-        let (label, support) = pool.decide(&row, &votes);
-        pool.put_together(&mut row, &votes);
+        let (label, support) = pool.decide(&mut row, &votes);
         assert!((row[0] / row[1] - 2.0 * 2.25).abs() < 1e-12);
         assert!((row[0] + row[1] - 1.0).abs() < 1e-12);
         assert_eq!(label, 0);
