@@ -23,11 +23,13 @@
 //! | `access`, `mixer`, `filter` | who may work in a pool, and which tasks make a page |
 //! | `work`, `money` | a page from taking to paying |
 //! | `quality`, `rules` | what collectors count, and what rules do |
+//! | `consensus` | which answer the platform takes for right: dynamic overlap, aggregation |
 //! | `lifecycle`, `clock` | what happens by itself, and platform time |
 //! | `page`, `simulate` | the page for people, and workers that are none |
 
 mod access;
 mod clock;
+mod consensus;
 mod error;
 mod filter;
 mod http;

@@ -80,7 +80,7 @@ pub(super) fn view(db: &Db<'_>, row: AssignmentRow, who: &str) -> Result<Assignm
                 .collect()
         }),
         public_comment: row.comment,
-        mixed: Some(true),
+        mixed: Some(row.mixed),
         automerged: Some(false),
         bonus_ids: None,
         owner: Some(owner(who)),
