@@ -1,6 +1,6 @@
 //! Who may work in a pool, and on which tasks.
 
-use quorate_toloka::types::{Decimal, Distribution, PricingInterval};
+use quorate_toloka::types::{Decimal, Distribution, DistributionScope, PricingInterval};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
 
@@ -255,7 +255,7 @@ pub(crate) fn tasks_done(
     pool: &PoolRow,
     function: &Distribution,
 ) -> Result<u64> {
-    let project = function.scope.as_deref() == Some("PROJECT");
+    let project = function.scope == Some(DistributionScope::Project);
     let since = function
         .window_days
         .map_or(i64::MIN, |days| db.now() - i64::from(days) * 86_400_000);

@@ -54,9 +54,10 @@ pub(crate) fn decide(votes: &[Vote], possible: usize) -> Option<(String, f64)> {
         .iter()
         .map(|answer| (*answer, log_of(Some(answer))))
         .collect();
-    let (best, highest) = logs.iter().copied().reduce(|best, next| {
-        if next.1 > best.1 { next } else { best }
-    })?;
+    let (best, highest) =
+        logs.iter()
+            .copied()
+            .reduce(|best, next| if next.1 > best.1 { next } else { best })?;
     // Relative to the highest, so that many votes do not underflow.
     let given_mass: f64 = logs.iter().map(|(_, log)| (log - highest).exp()).sum();
     let rest = (possible - given.len()) as f64 * (log_of(None) - highest).exp();
@@ -109,7 +110,14 @@ impl Scale {
     pub(crate) fn text(&self, answer: &Values) -> Result<String> {
         let chosen = |name: &&String| answer.contains_key(*name);
         let values = |name: &String| Some((name.clone(), answer.get(name)?.clone()));
-        canonical(&self.fields.iter().filter(chosen).filter_map(values).collect())
+        canonical(
+            &self
+                .fields
+                .iter()
+                .filter(chosen)
+                .filter_map(values)
+                .collect(),
+        )
     }
 
     /// The vote of a worker. Nothing is known about one without the skill.
@@ -121,9 +129,15 @@ impl Scale {
     }
 
     /// The most probable answer to a task with this baseline.
-    pub(crate) fn decide(&self, task: &TaskRow, mut votes: Vec<Vote>) -> Result<Option<(String, f64)>> {
+    pub(crate) fn decide(
+        &self,
+        task: &TaskRow,
+        mut votes: Vec<Vote>,
+    ) -> Result<Option<(String, f64)>> {
         for baseline in task.form.baseline_solutions.iter().flatten() {
-            let weight = baseline.confidence_weight.and_then(|weight| weight.to_f64());
+            let weight = baseline
+                .confidence_weight
+                .and_then(|weight| weight.to_f64());
             votes.push(Vote {
                 answer: self.text(&baseline.output_values)?,
                 trust: weight.unwrap_or(1.0),
@@ -142,7 +156,13 @@ pub(crate) fn answers_to(db: &Db<'_>, task: i64) -> Result<Vec<(String, i64, Val
         "SELECT s.id, s.worker, a.answer FROM answers a JOIN assignments s ON s.n = a.assignment
          WHERE a.task = ?1 AND s.status IN ('SUBMITTED', 'ACCEPTED') ORDER BY s.ended",
         [task],
-        |row| Ok((row.get(0)?, row.get(1)?, from_column(row.get_ref(2)?.as_str()?)?)),
+        |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                from_column(row.get_ref(2)?.as_str()?)?,
+            ))
+        },
     )
 }
 
@@ -151,7 +171,10 @@ pub(crate) fn adapt_overlap(tx: &Tx<'_>, pool: &PoolRow, page: &[TaskRow]) -> Re
     let Some(config) = &pool.form.dynamic_overlap_config else {
         return Ok(());
     };
-    let enough = config.min_confidence.and_then(|least| least.to_f64()).unwrap_or(1.0);
+    let enough = config
+        .min_confidence
+        .and_then(|least| least.to_f64())
+        .unwrap_or(1.0);
     let most = i64::from(config.max_overlap.unwrap_or(1));
     let project = tx.project(pool.project)?;
     let scale = Scale::read(
@@ -178,7 +201,10 @@ pub(crate) fn adapt_overlap(tx: &Tx<'_>, pool: &PoolRow, page: &[TaskRow]) -> Re
             continue;
         };
         if confidence < enough && complete < most {
-            tx.run("UPDATE tasks SET overlap = overlap + 1 WHERE n = ?1", [task.n])?;
+            tx.run(
+                "UPDATE tasks SET overlap = overlap + 1 WHERE n = ?1",
+                [task.n],
+            )?;
         }
     }
     Ok(())
@@ -209,12 +235,16 @@ mod tests {
         let bad = |confidence| ("BAD".to_owned(), confidence);
         assert_eq!(decided(&[("OK", 0.7), ("OK", 0.9)]), ok(97.7));
         assert_eq!(decided(&[("OK", 0.7), ("BAD", 0.9)]), bad(76.1));
-        assert_eq!(decided(&[("OK", 0.7), ("BAD", 0.9), ("BAD", 0.8)]), bad(96.2));
+        assert_eq!(
+            decided(&[("OK", 0.7), ("BAD", 0.9), ("BAD", 0.8)]),
+            bad(96.2)
+        );
     }
 
     #[test]
     fn who_is_never_wrong_can_be_outvoted_and_a_thousand_votes_are_counted() {
-        let (answer, confidence) = decide(&votes(&[("a", 1.0), ("b", 1.0), ("b", 1.0)]), 2).unwrap();
+        let (answer, confidence) =
+            decide(&votes(&[("a", 1.0), ("b", 1.0), ("b", 1.0)]), 2).unwrap();
         assert_eq!(answer, "b");
         assert!(confidence < 1.0);
         let (answer, confidence) = decide(&vec![votes(&[("a", 0.6)]).remove(0); 1_000], 5).unwrap();
@@ -224,7 +254,10 @@ mod tests {
 
     #[test]
     fn votes_that_say_nothing_leave_all_answers_equal() {
-        assert_eq!(percent(decide(&votes(&[("b", 0.5), ("a", 0.5)]), 2)), ("a".to_owned(), 50.0));
+        assert_eq!(
+            percent(decide(&votes(&[("b", 0.5), ("a", 0.5)]), 2)),
+            ("a".to_owned(), 50.0)
+        );
         assert_eq!(decide(&[], 3), None);
     }
 }
