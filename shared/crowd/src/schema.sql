@@ -258,3 +258,12 @@ CREATE TABLE operations (
     log        TEXT NOT NULL
 );
 CREATE INDEX operations_owner ON operations (owner, id);
+
+-- Answers that the platform aggregated: the results of an operation (its row), by task.
+CREATE TABLE solutions (
+    operation  INTEGER NOT NULL,
+    task       TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    answer     TEXT NOT NULL,
+    PRIMARY KEY (operation, task)
+) WITHOUT ROWID;

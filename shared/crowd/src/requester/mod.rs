@@ -9,6 +9,7 @@ mod operations;
 mod pools;
 mod projects;
 mod skills;
+mod solutions;
 mod suites;
 mod tasks;
 mod tsv;
@@ -107,6 +108,15 @@ pub(crate) fn routes() -> Router<Platform> {
             get(users::restriction).delete(users::unrestrict),
         )
         .route("/api/v1/user-metadata/{id}", get(users::metadata))
+        .route(
+            "/api/v1/aggregated-solutions/aggregate-by-pool",
+            post(solutions::by_pool),
+        )
+        .route(
+            "/api/v1/aggregated-solutions/aggregate-by-task",
+            post(solutions::by_task),
+        )
+        .route("/api/v1/aggregated-solutions/{id}", get(solutions::list))
         .route("/api/v1/operations", get(operations::list))
         .route("/api/v1/operations/{id}", get(operations::read))
         .route("/api/v1/operations/{id}/log", get(operations::log))
