@@ -8,12 +8,14 @@
 )]
 
 mod api;
+mod consensus;
 mod lives;
 mod mixing;
 mod money;
 mod properties;
 mod restart;
 mod rules;
+mod suites;
 mod table;
 mod trainings;
 mod workers;
