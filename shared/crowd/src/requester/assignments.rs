@@ -43,7 +43,7 @@ const LIST: Spec = Spec {
 fn solution(output_values: Values) -> Solution {
     Solution {
         output_values,
-        other: Values::new(),
+        ..Solution::default()
     }
 }
 

@@ -95,6 +95,15 @@ pub struct Assignment {
 /// An answer to one task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Solution {
+    /// Read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The task; absent where the order says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+    /// The assignment; absent within it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assignment_id: Option<String>,
     /// The output fields.
     #[serde(default, deserialize_with = "super::null_as_default")]
     pub output_values: Values,

@@ -12,8 +12,11 @@
 //! * **Money and other decimal numbers are exact** ([`Decimal`]) and travel as JSON numbers.
 //! * **Times are UTC without a zone**, see [`Time`].
 
+mod aggregated;
 mod assignment;
 mod filter;
+mod localization;
+mod message;
 pub(crate) mod open_enum;
 mod operation;
 mod pool;
@@ -34,8 +37,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use rust_decimal::Decimal;
 
 pub use self::{
-    assignment::*, filter::*, operation::*, pool::*, project::*, quality::*, requester::*,
-    skill::*, task::*, time::*, training::*, user::*, webhook::*,
+    aggregated::*, assignment::*, filter::*, localization::*, message::*, operation::*, pool::*,
+    project::*, quality::*, requester::*, skill::*, task::*, time::*, training::*, user::*,
+    webhook::*,
 };
 
 /// A JSON object: values of a task's fields, or the unknown fields of a struct.

@@ -44,6 +44,23 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// What was asked for; all empty when the operation does not tell.
+    #[must_use]
+    pub fn typed_parameters(&self) -> OperationParameters {
+        let read = |value| OperationParameters::deserialize(value).ok();
+        self.parameters.as_ref().and_then(read).unwrap_or_default()
+    }
+
+    /// The pool that a clone of a pool has made, or the training.
+    #[must_use]
+    pub fn cloned_id(&self) -> Option<&str> {
+        let details = self.details.as_ref()?;
+        let id = details
+            .get("pool_id")
+            .or_else(|| details.get("training_id"));
+        id?.as_str()
+    }
+
     /// The counts of a creation that has ended.
     #[must_use]
     pub fn creation_details(&self) -> Option<CreationDetails> {
@@ -55,6 +72,32 @@ impl Operation {
     pub fn analytics(&self) -> Option<Vec<AnalyticsResult>> {
         Vec::deserialize(self.details.as_ref()?.get("value")?).ok()
     }
+}
+
+/// The `parameters` of an operation: which object, or the switches of a creation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OperationParameters {
+    /// Operations on a project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+    /// Operations on a pool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool_id: Option<String>,
+    /// Operations on a training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training_id: Option<String>,
+    /// Creations: whether the pool is opened afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_pool: Option<bool>,
+    /// Creations: whether the pool's default overlap is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_defaults: Option<bool>,
+    /// Creations: whether good items are created when others are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_invalid_items: Option<bool>,
+    /// Fields that this version does not know, kept as they came.
+    #[serde(flatten)]
+    pub other: Values,
 }
 
 /// The counts in the `details` of a creation.
@@ -193,6 +236,12 @@ impl OperationLogItem {
     #[must_use]
     pub fn task_id(&self) -> Option<&str> {
         self.output.as_ref()?.get("task_id")?.as_str()
+    }
+
+    /// The bonus that was paid.
+    #[must_use]
+    pub fn user_bonus_id(&self) -> Option<&str> {
+        self.output.as_ref()?.get("user_bonus_id")?.as_str()
     }
 
     /// The task suite that was made.

@@ -265,14 +265,9 @@ pub struct TrainingConfig {
 /// Ask more workers until the answers agree well enough.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DynamicOverlapConfig {
-    /// `BASIC`.
-    #[serde(
-        rename = "type",
-        default,
-        deserialize_with = "super::null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
-    pub kind: String,
+    /// How. Required by the platform.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DynamicOverlapType>,
     /// The most answers, 1–30,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_overlap: Option<u32>,
@@ -294,6 +289,14 @@ pub struct DynamicOverlapConfig {
     pub other: Values,
 }
 
+open_enum! {
+    /// How dynamic overlap is steered.
+    DynamicOverlapType {
+        /// By the confidence of the answer so far.
+        Basic = "BASIC",
+    }
+}
+
 /// The name of an output field.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FieldName {
@@ -309,17 +312,22 @@ pub struct FieldName {
     pub other: Values,
 }
 
+impl FieldName {
+    /// The output field with this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            other: Values::new(),
+        }
+    }
+}
+
 /// Prices by skill.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DynamicPricingConfig {
-    /// `SKILL`.
-    #[serde(
-        rename = "type",
-        default,
-        deserialize_with = "super::null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
-    pub kind: String,
+    /// How. Required by the platform.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DynamicPricingType>,
     /// The skill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skill_id: Option<String>,
@@ -329,6 +337,14 @@ pub struct DynamicPricingConfig {
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
+}
+
+open_enum! {
+    /// What a price depends on.
+    DynamicPricingType {
+        /// A skill of the worker.
+        Skill = "SKILL",
+    }
 }
 
 /// The price for a range of a skill.
@@ -355,14 +371,9 @@ pub struct PricingInterval {
 /// Leaves out workers by rating.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpeedQualityBalance {
-    /// `TOP_PERCENTAGE_BY_QUALITY` or `BEST_CONCURRENT_USERS_BY_QUALITY`.
-    #[serde(
-        rename = "type",
-        default,
-        deserialize_with = "super::null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
-    pub kind: String,
+    /// How. Required by the platform.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<SpeedQualityType>,
     /// The best 10–100 percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percent: Option<u32>,
@@ -372,4 +383,36 @@ pub struct SpeedQualityBalance {
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
+}
+
+open_enum! {
+    /// How workers are left out by rating.
+    SpeedQualityType {
+        /// Only the best `percent` may work.
+        TopPercentage = "TOP_PERCENTAGE_BY_QUALITY",
+        /// Only the best `count` may work at a time.
+        BestConcurrentUsers = "BEST_CONCURRENT_USERS_BY_QUALITY",
+    }
+}
+
+impl SpeedQualityBalance {
+    /// Only the best workers: 10, 20, …, 100 percent of them.
+    #[must_use]
+    pub fn top_percentage(percent: u32) -> Self {
+        Self {
+            kind: Some(SpeedQualityType::TopPercentage),
+            percent: Some(percent),
+            ..Self::default()
+        }
+    }
+
+    /// Only the best workers, so many at a time, 0–100.
+    #[must_use]
+    pub fn best_concurrent_users(count: u32) -> Self {
+        Self {
+            kind: Some(SpeedQualityType::BestConcurrentUsers),
+            count: Some(count),
+            ..Self::default()
+        }
+    }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Metadata, Owner, QualityControl, Time, Values, open_enum::open_enum};
+use super::{
+    LocalizationConfig, Metadata, Owner, QualityControl, Time, Values, open_enum::open_enum,
+};
 
 /// A project: the fields of its tasks, the page that shows them and the instructions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,7 +61,7 @@ pub struct Project {
     pub metadata: Option<Metadata>,
     /// Translations of the texts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub localization_config: Option<Value>,
+    pub localization_config: Option<LocalizationConfig>,
     /// Read-only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ProjectStatus>,
@@ -103,12 +105,22 @@ pub struct IssuingView {
     /// The text of a place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description_template: Option<String>,
-    /// `GOOGLE` or `YANDEX`.
+    /// Whose map it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub map_provider: Option<String>,
+    pub map_provider: Option<MapProvider>,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
+}
+
+open_enum! {
+    /// Whose map workers choose tasks on.
+    MapProvider {
+        /// Yandex Maps.
+        Yandex = "YANDEX",
+        /// Google Maps.
+        Google = "GOOGLE",
+    }
 }
 
 /// The fields of a task, and the page that shows it.
@@ -304,4 +316,27 @@ pub struct ViewSettings {
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
+}
+
+/// What a change of a project means for its pools, told before the change is made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProjectCheck {
+    /// How great the change is.
+    #[serde(rename = "differenceLevel", skip_serializing_if = "Option::is_none")]
+    pub difference_level: Option<DifferenceLevel>,
+    /// Fields that this version does not know, kept as they came.
+    #[serde(flatten)]
+    pub other: Values,
+}
+
+open_enum! {
+    /// How great a change of a project is.
+    DifferenceLevel {
+        /// Nothing changes.
+        Equal = "EQUAL",
+        /// Existing tasks and answers stay valid.
+        NonBreakingChange = "NON_BREAKING_CHANGE",
+        /// Existing tasks or answers do not fit any more.
+        BreakingChange = "BREAKING_CHANGE",
+    }
 }

@@ -11,9 +11,9 @@ pub struct QualityControl {
     /// The training that a worker must have passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training_requirement: Option<TrainingRequirement>,
-    /// `LOW`, `MEDIUM` or `HIGH`; the platform no longer uses it.
+    /// How often captchas come; the platform no longer uses it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub captcha_frequency: Option<String>,
+    pub captcha_frequency: Option<CaptchaFrequency>,
     /// Asks more workers about some tasks only ("selective majority vote").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoints_config: Option<CheckpointsConfig>,
@@ -23,6 +23,18 @@ pub struct QualityControl {
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
+}
+
+open_enum! {
+    /// How often captchas come.
+    CaptchaFrequency {
+        /// Seldom.
+        Low = "LOW",
+        /// Now and then.
+        Medium = "MEDIUM",
+        /// Often.
+        High = "HIGH",
+    }
 }
 
 /// The training that a worker must have passed.
@@ -77,12 +89,12 @@ pub struct CheckpointSettings {
 /// How often a kind of task comes, by the number of tasks that the worker has done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
-    /// Where the worker's tasks are counted: `POOL` or `PROJECT`.
+    /// Where the worker's tasks are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub scope: Option<String>,
-    /// `UNIFORM`.
+    pub scope: Option<DistributionScope>,
+    /// How the tasks are spread.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub distribution: Option<String>,
+    pub distribution: Option<DistributionType>,
     /// How far back they are counted, 1–365 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_days: Option<u32>,
@@ -92,6 +104,24 @@ pub struct Distribution {
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
+}
+
+open_enum! {
+    /// Where the tasks are counted that a worker has done.
+    DistributionScope {
+        /// In the pool.
+        Pool = "POOL",
+        /// In all pools of the project.
+        Project = "PROJECT",
+    }
+}
+
+open_enum! {
+    /// How tasks of a kind are spread over those that a worker does.
+    DistributionType {
+        /// Evenly.
+        Uniform = "UNIFORM",
+    }
 }
 
 /// How often a kind of task comes within a range of tasks done.

@@ -1,9 +1,8 @@
 //! Tasks and the task suites (pages) that they are given out in.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{Decimal, Time, Values};
+use super::{Decimal, LocalizationConfig, Time, Values};
 
 /// One task.
 ///
@@ -58,7 +57,7 @@ pub struct Task {
     pub origin_task_id: Option<String>,
     /// Translations of the hint.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub localization_config: Option<Value>,
+    pub localization_config: Option<LocalizationConfig>,
     /// Traits that a worker must have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traits_all_of: Option<Vec<String>>,
@@ -225,7 +224,7 @@ pub struct TaskSuite {
     pub latitude: Option<f64>,
     /// Translations.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub localization_config: Option<Value>,
+    pub localization_config: Option<LocalizationConfig>,
     /// Read-only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Time>,
@@ -250,38 +249,6 @@ pub struct TaskSuitePatch {
         skip_serializing_if = "Option::is_none"
     )]
     pub issuing_order_override: Option<Decimal>,
-    /// Fields that this version does not know, kept as they came.
-    #[serde(flatten)]
-    pub other: Values,
-}
-
-/// An aggregated answer, computed by the platform.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct AggregatedSolution {
-    /// The pool.
-    #[serde(
-        default,
-        deserialize_with = "super::null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
-    pub pool_id: String,
-    /// The task.
-    #[serde(
-        default,
-        deserialize_with = "super::null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
-    pub task_id: String,
-    /// How sure it is, 0–1.
-    #[serde(
-        with = "rust_decimal::serde::float_option",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub confidence: Option<Decimal>,
-    /// The answer.
-    #[serde(default, deserialize_with = "super::null_as_default")]
-    pub output_values: Values,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,

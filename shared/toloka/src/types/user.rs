@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decimal, LocalizedText, RestrictionScope, Time, Values};
+use super::{Decimal, LocalizedText, RestrictionScope, Time, Values, open_enum::open_enum};
 
 /// A ban: where a worker may not work, and until when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -109,9 +109,51 @@ pub struct UserMetadata {
     /// Whether the worker agreed to adult content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adult_allowed: Option<bool>,
-    /// What the platform computed: `country_by_ip`, `client_type`, `device_category`, ….
+    /// What the platform computed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub attributes: Option<Values>,
+    pub attributes: Option<UserAttributes>,
+    /// Fields that this version does not know, kept as they came.
+    #[serde(flatten)]
+    pub other: Values,
+}
+
+/// What the platform computed about a worker's device and whereabouts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserAttributes {
+    /// ISO code of the telephone number's country.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country_by_phone: Option<String>,
+    /// ISO code of the network address's country.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country_by_ip: Option<String>,
+    /// `BROWSER` or `TOLOKA_APP`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_type: Option<String>,
+    /// The kind of software, such as `BROWSER` or `MOBILE_BROWSER`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent_type: Option<String>,
+    /// The kind of device, such as `SMARTPHONE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_category: Option<String>,
+    /// The operating system, such as `ANDROID`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_family: Option<String>,
+    /// Its version, major and minor.
+    #[serde(
+        with = "rust_decimal::serde::float_option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub os_version: Option<Decimal>,
+    /// Its major version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_version_major: Option<i64>,
+    /// Its minor version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_version_minor: Option<i64>,
+    /// Its bug-fix version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_version_bugfix: Option<i64>,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
@@ -127,9 +169,9 @@ pub struct Attachment {
         skip_serializing_if = "String::is_empty"
     )]
     pub id: String,
-    /// `ASSIGNMENT_ATTACHMENT`.
+    /// What it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub attachment_type: Option<String>,
+    pub attachment_type: Option<AttachmentType>,
     /// Its name.
     #[serde(
         default,
@@ -152,6 +194,14 @@ pub struct Attachment {
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
+}
+
+open_enum! {
+    /// What a file belongs to.
+    AttachmentType {
+        /// An assignment.
+        Assignment = "ASSIGNMENT_ATTACHMENT",
+    }
 }
 
 /// Where a file came from.

@@ -1,9 +1,8 @@
 //! Webhook subscriptions and the events that they deliver.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{CloseReason, Time, Values, open_enum::open_enum};
+use super::{CloseReason, Decimal, Time, Values, open_enum::open_enum};
 use crate::Secret;
 
 /// A secret on the wire; it has no serde traits of its own, so that none is written by accident.
@@ -137,15 +136,60 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
     /// `DYNAMIC_OVERLAP_COMPLETED`: how sure the answer is, 0–1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub confidence: Option<f64>,
+    #[serde(
+        with = "rust_decimal::serde::float_option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub confidence: Option<Decimal>,
     /// `DYNAMIC_OVERLAP_COMPLETED`: the assignments that count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assignment_ids: Option<Vec<String>>,
     /// `DYNAMIC_OVERLAP_COMPLETED`: the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_values: Option<Value>,
+    pub output_values: Option<Values>,
     /// Fields that this version does not know, kept as they came.
     #[serde(flatten)]
     pub other: Values,
+}
+
+/// How the test of a subscription went: the platform sends a [`EventType::TestEvent`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WebhookTest {
+    /// Whether the receiver took it.
+    #[serde(default, deserialize_with = "super::null_as_default")]
+    pub success: bool,
+    /// When the receiver's answer came.
+    #[serde(rename = "responseReceivedAt", skip_serializing_if = "Option::is_none")]
+    pub response_received_at: Option<Time>,
+    /// What went wrong.
+    #[serde(rename = "errorType", skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<WebhookErrorType>,
+    /// The HTTP status that the receiver answered.
+    #[serde(rename = "originalStatusCode", skip_serializing_if = "Option::is_none")]
+    pub original_status_code: Option<u16>,
+    /// The events that were sent.
+    #[serde(default, deserialize_with = "super::null_as_default")]
+    pub uuids: Vec<String>,
+    /// Fields that this version does not know, kept as they came.
+    #[serde(flatten)]
+    pub other: Values,
+}
+
+open_enum! {
+    /// Why a delivery did not reach its receiver.
+    WebhookErrorType {
+        /// Unknown to the platform too.
+        UnknownError = "UNKNOWN",
+        /// No connection.
+        ConnectionError = "CONNECTION_ERROR",
+        /// No answer in time.
+        RequestTimeout = "REQUEST_TIMEOUT",
+        /// The receiver answered, but not with success.
+        WrongStatusCode = "WRONG_STATUS_CODE",
+        /// The platform has too many connections to the receiver.
+        TooManyConnections = "TOO_MANY_CONNECTIONS",
+        /// The platform failed.
+        InternalError = "INTERNAL_ERROR",
+    }
 }
