@@ -18,7 +18,7 @@ use crate::{error::Result, platform::Settings};
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The version of the schema, kept in the file's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Why the platform's data cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{
     access::{self, No},
+    attachments,
     error::{Error, FieldErrors, Result},
-    ids, lifecycle, mixer,
+    ids, lifecycle, messages, mixer,
     model::{AssignmentRow, Kind, PoolRow, TaskRow, WorkerRow},
     quality::{self, Event},
     rules,
@@ -59,6 +60,12 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
     let reward = access::reward(tx, worker, pool)?;
     if !tx.hold(&pool.owner, tx.cost(reward))? {
         lifecycle::close(tx, pool.id, "NOT_ENOUGH_BALANCE")?;
+        messages::notify(
+            tx,
+            pool,
+            "A pool was closed",
+            "The balance does not cover the next page. Open the pool again when it does.",
+        )?;
         return Ok(Taken::Nothing(No::PoolClosed));
     }
     let shuffle = pool.mixer().shuffle_tasks_in_task_suite.unwrap_or(true);
@@ -121,7 +128,7 @@ fn hand_out(
 }
 
 /// An assignment of this worker.
-fn own(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<AssignmentRow> {
+pub(crate) fn own(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<AssignmentRow> {
     let row = db.assignment(id)?;
     if row.worker == worker.n {
         Ok(row)
@@ -131,7 +138,7 @@ fn own(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<AssignmentRow> {
 }
 
 /// Refuses what is no longer in the worker's hand.
-fn must_be_active(row: &AssignmentRow) -> Result<()> {
+pub(crate) fn must_be_active(row: &AssignmentRow) -> Result<()> {
     match row.status.as_str() {
         "ACTIVE" => Ok(()),
         "EXPIRED" => Err(Error::conflict(
@@ -165,11 +172,14 @@ pub(crate) fn submit(
     must_be_active(&row)?;
     let pool = tx.pool(row.pool)?;
     let page: Vec<TaskRow> = tx.page(row.n)?.into_iter().map(|(task, _)| task).collect();
-    check_solutions(&tx.project(pool.project)?.spec(), &page, &solutions)?;
+    let spec = tx.project(pool.project)?.spec();
+    check_solutions(&spec, &page, &solutions)?;
+    attachments::check(tx, &row, &spec, &solutions)?;
 
     let hints = wrong_training(&page, &solutions);
     if hints.is_empty() {
         record(tx, &pool, &row, &page, &solutions, &digest)?;
+        attachments::keep_only(tx, row.n, &solutions)?;
         follow_up(tx, worker, &pool, &row)?;
         return Ok(Submitted::done(pool.auto_accepts()));
     }
@@ -434,6 +444,7 @@ fn give_back(tx: &Tx<'_>, row: &AssignmentRow, status: &str) -> Result<()> {
         "UPDATE tasks SET issued = issued - 1 WHERE n IN (SELECT task FROM answers WHERE assignment = ?1)",
         [row.n],
     )?;
+    attachments::keep_only(tx, row.n, &[])?;
     let pool = tx.pool(row.pool)?;
     if pool.is_training() && status == "EXPIRED" {
         tx.run(

@@ -50,6 +50,7 @@ fn solution(output_values: Values) -> Solution {
 /// The assignment as requesters see it.
 pub(super) fn view(db: &Db<'_>, row: AssignmentRow, who: &str) -> Result<Assignment> {
     let user = db.worker(row.worker)?.id;
+    let bonuses = db.bonus_ids(&row.id)?;
     let mut tasks = Vec::new();
     let mut solutions = Vec::new();
     for (task, answer) in db.page(row.n)? {
@@ -82,7 +83,7 @@ pub(super) fn view(db: &Db<'_>, row: AssignmentRow, who: &str) -> Result<Assignm
         public_comment: row.comment,
         mixed: Some(true),
         automerged: Some(false),
-        bonus_ids: None,
+        bonus_ids: (!bonuses.is_empty()).then_some(bonuses),
         owner: Some(owner(who)),
         created: Some(wire(row.created)),
         submitted: row.submitted.map(wire),

@@ -4,7 +4,10 @@
 
 mod analytics;
 mod assignments;
+mod attachments;
 mod batch;
+mod bonuses;
+mod messages;
 mod operations;
 mod pools;
 mod projects;
@@ -93,6 +96,28 @@ pub(crate) fn routes() -> Router<Platform> {
             get(users::restriction).delete(users::unrestrict),
         )
         .route("/api/v1/user-metadata/{id}", get(users::metadata))
+        .route(
+            "/api/v1/user-bonuses",
+            get(bonuses::list).post(bonuses::create),
+        )
+        .route("/api/v1/user-bonuses/{id}", get(bonuses::read))
+        .route("/api/v1/attachments", get(attachments::list))
+        .route("/api/v1/attachments/{id}", get(attachments::read))
+        .route(
+            "/api/v1/attachments/{id}/download",
+            get(attachments::download),
+        )
+        .route("/api/v1/message-threads", get(messages::list))
+        .route("/api/v1/message-threads/compose", post(messages::compose))
+        .route("/api/v1/message-threads/{id}/reply", post(messages::reply))
+        .route(
+            "/api/v1/message-threads/{id}/add-to-folders",
+            post(messages::add_to_folders),
+        )
+        .route(
+            "/api/v1/message-threads/{id}/remove-from-folders",
+            post(messages::remove_from_folders),
+        )
         .route("/api/v1/operations", get(operations::list))
         .route("/api/v1/operations/{id}", get(operations::read))
         .route("/api/v1/operations/{id}/log", get(operations::log))
