@@ -1,6 +1,6 @@
 //! Who may work in a pool, and on which tasks.
 
-use quorate_toloka::types::{Decimal, Filter, PricingInterval};
+use quorate_toloka::types::{Decimal, Distribution, DistributionScope, Filter, PricingInterval};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
 
@@ -47,15 +47,7 @@ pub(crate) fn denied(
     if !pool.is_open() || pool.will_expire.is_some_and(|end| end <= db.now()) {
         return Ok(Some(No::PoolClosed));
     }
-    if is_banned(db, &worker.id, pool)? || !may_see(worker, pool) {
-        return Ok(Some(No::Access));
-    }
-    if let Some(filter) = &pool.form.filter
-        && !passes(db, &pool.owner, filter, worker)?
-    {
-        return Ok(Some(No::Access));
-    }
-    if !passed_training(db, worker, pool)? {
+    if !is_admitted(db, worker, pool)? {
         return Ok(Some(No::Access));
     }
     let limit = project
@@ -68,6 +60,19 @@ pub(crate) fn denied(
         (worker.n, project.id),
     )?;
     Ok((active >= i64::from(limit)).then_some(No::TooManyActive))
+}
+
+/// Whether a pool is for this worker, open or not.
+pub(crate) fn is_admitted(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<bool> {
+    if is_banned(db, &worker.id, pool)? || !may_see(worker, pool) {
+        return Ok(false);
+    }
+    if let Some(filter) = &pool.form.filter
+        && !passes(db, &pool.owner, filter, worker)?
+    {
+        return Ok(false);
+    }
+    passed_training(db, worker, pool)
 }
 
 /// Whether a ban keeps a worker out of a pool now.
@@ -156,13 +161,58 @@ pub(crate) fn reward(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<
         .unwrap_or(base))
 }
 
-/// The tasks of the worker's next page in a pool, in no order; `None` when no page can be made.
+/// The next page of a worker.
+pub(crate) enum NextPage {
+    /// A task suite that the requester made.
+    Suite(i64),
+    /// Tasks of which the platform makes one; in no order.
+    Mixed(Vec<i64>),
+}
+
+/// The worker's next page in a pool; `None` when there is none. What the requester put together goes
+/// first.
 pub(crate) fn next_page(
     db: &Db<'_>,
     worker: &WorkerRow,
     pool: &PoolRow,
-) -> Result<Option<Vec<i64>>> {
-    let recipe = Recipe::of(&pool.mixer());
+) -> Result<Option<NextPage>> {
+    if let Some(suite) = next_suite(db, worker, pool)? {
+        return Ok(Some(NextPage::Suite(suite)));
+    }
+    Ok(next_tasks(db, worker, pool)?.map(NextPage::Mixed))
+}
+
+/// The next task suite of those that the requester made.
+fn next_suite(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Option<i64>> {
+    let config = pool.form.assignments_issuing_config.as_ref();
+    let in_order = config.and_then(|config| config.issue_task_suites_in_creation_order);
+    let (index, order) = if in_order.unwrap_or(false) {
+        ("suites_oldest", "n")
+    } else {
+        ("suites_next", "issued, place")
+    };
+    let sql = format!(
+        "SELECT n FROM suites INDEXED BY {index}
+         WHERE pool = ?1 AND mixed = 0 AND (overlap IS NULL OR issued < overlap)
+           AND {FOR_WORKER}
+           AND NOT EXISTS (SELECT 1 FROM tasks t JOIN given g ON g.task = t.n
+             WHERE t.suite = suites.n AND g.worker = ?2)
+         ORDER BY rank DESC, {order} LIMIT 1"
+    );
+    db.row(&sql, (pool.id, worker.n, &worker.id), |row| row.get(0))
+}
+
+/// Whether a task or task suite may be given to the worker with the id `?3`.
+const FOR_WORKER: &str = "\
+    (reserved IS NULL OR EXISTS (SELECT 1 FROM json_each(reserved) WHERE value = ?3))
+    AND (unavailable IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(unavailable) WHERE value = ?3))";
+
+/// The tasks of the worker's next mixed page, in no order; `None` when no page can be made.
+fn next_tasks(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Option<Vec<i64>>> {
+    if pool.form.mixer_config.is_none() {
+        return Ok(None);
+    }
+    let recipe = recipe(db, worker, pool)?;
     let real = candidates(
         db,
         worker,
@@ -194,6 +244,41 @@ pub(crate) fn next_page(
     Ok(Some([real, golden, training].concat()))
 }
 
+/// What the worker's next page is made of.
+fn recipe(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Recipe> {
+    let mixer = pool.mixer();
+    let done = |function: &Option<Distribution>| match function {
+        Some(function) => tasks_done(db, worker, pool, function),
+        None => Ok(0),
+    };
+    Ok(Recipe::of(
+        &mixer,
+        done(&mixer.golden_task_distribution_function)?,
+        done(&mixer.training_task_distribution_function)?,
+    ))
+}
+
+/// How many tasks a worker has been given and not given back, where and since when a distribution
+/// function counts them.
+pub(crate) fn tasks_done(
+    db: &Db<'_>,
+    worker: &WorkerRow,
+    pool: &PoolRow,
+    function: &Distribution,
+) -> Result<u64> {
+    let project = function.scope == Some(DistributionScope::Project);
+    let since = function
+        .window_days
+        .map_or(i64::MIN, |days| db.now() - i64::from(days) * 86_400_000);
+    let done = db.number(
+        "SELECT sum(size) FROM assignments WHERE worker = ?1
+           AND pool IN (SELECT id FROM pools WHERE CASE WHEN ?4 THEN project = ?3 ELSE id = ?2 END)
+           AND status NOT IN ('SKIPPED', 'EXPIRED') AND created > ?5",
+        (worker.n, pool.id, pool.project, project, since),
+    )?;
+    Ok(done.cast_unsigned())
+}
+
 /// Up to `most` tasks that the worker may get, never one that the worker has been given before.
 fn candidates(
     db: &Db<'_>,
@@ -213,19 +298,18 @@ fn candidates(
     };
     let sql = format!(
         "SELECT n FROM tasks INDEXED BY {index}
-         WHERE pool = ?1 AND kind = ?2 AND (overlap IS NULL OR issued < overlap)
-           AND (reserved IS NULL OR EXISTS (SELECT 1 FROM json_each(reserved) WHERE value = ?4))
-           AND (unavailable IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(unavailable) WHERE value = ?4))
-           AND NOT EXISTS (SELECT 1 FROM given WHERE worker = ?3 AND task = tasks.n)
+         WHERE pool = ?1 AND kind = ?4 AND suite IS NULL AND (overlap IS NULL OR issued < overlap)
+           AND {FOR_WORKER}
+           AND NOT EXISTS (SELECT 1 FROM given WHERE worker = ?2 AND task = tasks.n)
          ORDER BY {order} LIMIT ?5"
     );
     db.rows(
         &sql,
         (
             pool.id,
-            kind.column(),
             worker.n,
             &worker.id,
+            kind.column(),
             i64::try_from(most).unwrap_or(i64::MAX),
         ),
         |row| row.get(0),

@@ -24,12 +24,14 @@
 //! | `work`, `money` | a page from taking to paying |
 //! | `attachments`, `messages` | files in answers; what requesters and workers write to each other |
 //! | `quality`, `rules` | what collectors count, and what rules do |
+//! | `consensus` | which answer the platform takes for right: dynamic overlap, aggregation |
 //! | `lifecycle`, `clock` | what happens by itself, and platform time |
 //! | `page`, `simulate` | the page for people, and workers that are none |
 
 mod access;
 mod attachments;
 mod clock;
+mod consensus;
 mod error;
 mod filter;
 mod http;

@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use crate::{
     error::{Error, Result},
     model::{Kind, PoolRow},
+    quality::{self, Reason},
     store::{Db, Tx},
     work,
 };
@@ -133,16 +134,24 @@ pub(crate) fn try_open(tx: &Tx<'_>, pool: &PoolRow) -> Result<bool> {
 fn worst_cost(tx: &Tx<'_>, pool: &PoolRow) -> Result<Decimal> {
     let reward = pool.form.reward_per_assignment.unwrap_or_default();
     let per_page = pool.mixer().real_tasks_count;
-    if reward.is_zero() || per_page == 0 {
+    if reward.is_zero() {
         return Ok(Decimal::ZERO);
     }
     let missing = tx.number(
         "SELECT sum(overlap - issued) FROM tasks
-         WHERE pool = ?1 AND kind = ?2 AND overlap IS NOT NULL AND issued < overlap",
+         WHERE pool = ?1 AND kind = ?2 AND suite IS NULL AND overlap IS NOT NULL AND issued < overlap",
         (pool.id, Kind::Real.column()),
     )?;
-    let pages = missing.cast_unsigned().div_ceil(u64::from(per_page));
-    Ok(tx.cost(reward) * Decimal::from(pages))
+    let mixed = match per_page {
+        0 => 0,
+        per_page => missing.cast_unsigned().div_ceil(per_page.into()),
+    };
+    let suites = tx.number(
+        "SELECT sum(overlap - issued) FROM suites
+         WHERE pool = ?1 AND mixed = 0 AND overlap IS NOT NULL AND issued < overlap",
+        [pool.id],
+    )?;
+    Ok(tx.cost(reward) * (Decimal::from(mixed) + Decimal::from(suites)))
 }
 
 /// Closes an open pool. Pages in hand may still be submitted.
@@ -233,8 +242,23 @@ fn lapse(tx: &Tx<'_>, user_skill: i64) -> Result<()> {
         )?;
         tx.forget(worker, &training_source(training))?;
     }
-    tx.run("DELETE FROM user_skills WHERE id = ?1", [user_skill])?;
-    Ok(())
+    let gone = tx.row(
+        "DELETE FROM user_skills WHERE id = ?1 RETURNING owner, user, skill",
+        [user_skill],
+        |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, String>(1)?,
+                row.get(2)?,
+            ))
+        },
+    )?;
+    match gone {
+        Some((owner, user, skill)) => {
+            quality::access_changed(tx, &owner, &user, Reason::Skill(skill))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What a training's history is kept under.

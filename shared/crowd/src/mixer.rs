@@ -3,7 +3,7 @@
 //! A page has so many real, control (golden) and training tasks as the pool's mixer says. The
 //! database offers the candidates of one worker; the decision is made here, without it.
 
-use quorate_toloka::types::MixerConfig;
+use quorate_toloka::types::{Distribution, MixerConfig};
 use rand::seq::SliceRandom;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use sha2::{Digest, Sha256};
@@ -48,11 +48,32 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    pub(crate) fn of(mixer: &MixerConfig) -> Self {
+    /// The recipe of one worker's next page. `golden_done` and `training_done` are the tasks that
+    /// the worker has done, as the mixer's distribution functions count them.
+    pub(crate) fn of(mixer: &MixerConfig, golden_done: u64, training_done: u64) -> Self {
+        // With a distribution function the count of real tasks is the size of the page, and the
+        // picked ones of these are of the other kind.
+        let size = mixer.real_tasks_count.min(MOST);
+        let picked = |function: &Option<Distribution>, done: u64| {
+            let function = function.as_ref()?;
+            let nth = |slot: &u32| done + u64::from(*slot);
+            let count = (1..=size).filter(|slot| picks(function, nth(slot))).count();
+            Some(u32::try_from(count).unwrap_or(size))
+        };
+        let golden = picked(&mixer.golden_task_distribution_function, golden_done);
+        let training = picked(&mixer.training_task_distribution_function, training_done)
+            .map(|count| count.min(size - golden.unwrap_or(0)));
+        let real = size - golden.unwrap_or(0) - training.unwrap_or(0);
         Self {
-            real: Share::new(mixer.real_tasks_count, mixer.min_real_tasks_count),
-            golden: Share::new(mixer.golden_tasks_count, mixer.min_golden_tasks_count),
-            training: Share::new(mixer.training_tasks_count, mixer.min_training_tasks_count),
+            real: Share::new(real, mixer.min_real_tasks_count),
+            golden: Share::new(
+                golden.unwrap_or(mixer.golden_tasks_count),
+                mixer.min_golden_tasks_count,
+            ),
+            training: Share::new(
+                training.unwrap_or(mixer.training_tasks_count),
+                mixer.min_training_tasks_count,
+            ),
             in_order: mixer.mix_tasks_in_creation_order.unwrap_or(false),
             shuffle: mixer.shuffle_tasks_in_task_suite.unwrap_or(true),
             force_last: mixer.force_last_assignment.unwrap_or(true),
@@ -79,6 +100,19 @@ impl Recipe {
     }
 }
 
+/// Whether a distribution function picks the `nth` task (from 1) of a worker: the first of an
+/// interval, and every `frequency`-th after it.
+pub(crate) fn picks(function: &Distribution, nth: u64) -> bool {
+    function.intervals.iter().any(|interval| {
+        let from = u64::try_from(interval.from.unwrap_or(1)).map_or(1, |from| from.max(1));
+        let to = interval
+            .to
+            .map_or(u64::MAX, |to| u64::try_from(to).unwrap_or(0));
+        let frequency = u64::from(interval.frequency.unwrap_or(1).max(1));
+        (from..=to).contains(&nth) && (nth - from).is_multiple_of(frequency)
+    })
+}
+
 /// Puts the tasks of a page in order: upload order, or random but the same for the same seed,
 /// worker and number of the worker's page.
 pub(crate) fn arrange(tasks: &mut [i64], shuffle: bool, seed: u64, worker: &str, taken: i64) {
@@ -94,7 +128,34 @@ mod tests {
     use super::*;
 
     fn recipe(mixer: MixerConfig) -> Recipe {
-        Recipe::of(&mixer)
+        Recipe::of(&mixer, 0, 0)
+    }
+
+    #[test]
+    fn a_distribution_function_picks_the_first_of_an_interval_and_every_so_manieth_after_it() {
+        let function: Distribution = serde_json::from_value(serde_json::json!({
+            "scope": "POOL", "distribution": "UNIFORM", "window_days": 3,
+            "intervals": [{"from": 1, "to": 9, "frequency": 3}, {"from": 20, "to": 30, "frequency": 10}]}))
+        .unwrap();
+        let picked: Vec<u64> = (0..50).filter(|nth| picks(&function, *nth)).collect();
+        assert_eq!(picked, [1, 4, 7, 20, 30]);
+    }
+
+    #[test]
+    fn picked_tasks_take_the_place_of_real_ones() {
+        let mixer: MixerConfig = serde_json::from_value(serde_json::json!({
+            "real_tasks_count": 5, "golden_tasks_count": 2, "training_tasks_count": 0,
+            "golden_task_distribution_function": {
+                "scope": "POOL", "distribution": "UNIFORM", "window_days": 3,
+                "intervals": [{"from": 1, "to": 100, "frequency": 4}]}}))
+        .unwrap();
+        let counts = |done| {
+            let recipe = Recipe::of(&mixer, done, 0);
+            (recipe.real.full, recipe.golden.full)
+        };
+        // Tasks 1 and 5; then 9 alone, in place of the fixed count.
+        assert_eq!((counts(0), counts(5)), ((3, 2), (4, 1)));
+        assert_eq!(counts(100), (5, 0), "outside the interval there are none");
     }
 
     #[test]

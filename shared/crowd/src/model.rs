@@ -370,12 +370,15 @@ pub(crate) struct TaskRow {
     pub(crate) issued: i64,
     pub(crate) done: i64,
     pub(crate) created: i64,
+    /// The task suite that the requester put it in.
+    pub(crate) suite: Option<i64>,
+    /// Whether it was chosen for a selective majority vote.
+    pub(crate) checkpoint: bool,
     pub(crate) form: Task,
 }
 
 impl TaskRow {
-    pub(crate) const SELECT: &str =
-        "SELECT n, id, pool, kind, overlap, issued, done, created, body FROM tasks";
+    pub(crate) const SELECT: &str = "SELECT n, id, pool, kind, overlap, issued, done, created, body, suite, checkpoint FROM tasks";
 
     pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -388,6 +391,8 @@ impl TaskRow {
             done: row.get(6)?,
             created: row.get(7)?,
             form: from_column(row.get_ref(8)?.as_str()?)?,
+            suite: row.get(9)?,
+            checkpoint: row.get(10)?,
         })
     }
 
@@ -458,6 +463,8 @@ pub(crate) struct AssignmentRow {
     pub(crate) n: i64,
     pub(crate) id: String,
     pub(crate) suite: String,
+    /// Whether the platform made the task suite.
+    pub(crate) mixed: bool,
     pub(crate) pool: i64,
     pub(crate) worker: i64,
     pub(crate) status: String,
@@ -480,7 +487,7 @@ pub(crate) struct AssignmentRow {
 
 impl AssignmentRow {
     pub(crate) const SELECT: &str = "SELECT n, id, suite, pool, worker, status, reward, created, \
-        submitted, accepted, rejected, skipped, expired, deadline, comment, first, sent, cost \
+        submitted, accepted, rejected, skipped, expired, deadline, comment, first, sent, cost, mixed \
         FROM assignments";
 
     pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -504,6 +511,7 @@ impl AssignmentRow {
             first: first.as_deref().map(from_column).transpose()?,
             sent: row.get(16)?,
             cost: money(row.get_ref(17)?.as_str()?)?,
+            mixed: row.get(18)?,
         })
     }
 }
@@ -631,6 +639,15 @@ impl Db<'_> {
         Ok(pool)
     }
 
+    /// A worker by the id on the wire.
+    pub(crate) fn find_worker(&self, id: &str) -> Result<Option<WorkerRow>> {
+        self.row(
+            &format!("{} WHERE id = ?1", WorkerRow::SELECT),
+            [id],
+            WorkerRow::read,
+        )
+    }
+
     pub(crate) fn worker(&self, n: i64) -> Result<WorkerRow> {
         self.row(
             &format!("{} WHERE n = ?1", WorkerRow::SELECT),
@@ -652,11 +669,11 @@ impl Db<'_> {
     /// The tasks of an assignment with the answers, in the page's order.
     pub(crate) fn page(&self, assignment: i64) -> Result<Vec<(TaskRow, Option<Values>)>> {
         self.rows(
-            "SELECT t.n, t.id, t.pool, t.kind, t.overlap, t.issued, t.done, t.created, t.body, a.answer
-             FROM answers a JOIN tasks t ON t.n = a.task WHERE a.assignment = ?1 ORDER BY a.position",
+            "SELECT t.n, t.id, t.pool, t.kind, t.overlap, t.issued, t.done, t.created, t.body, t.suite,
+               t.checkpoint, a.answer FROM answers a JOIN tasks t ON t.n = a.task WHERE a.assignment = ?1 ORDER BY a.position",
             [assignment],
             |row| {
-                let answer: Option<String> = row.get(9)?;
+                let answer: Option<String> = row.get(11)?;
                 Ok((
                     TaskRow::read(row)?,
                     answer.as_deref().map(from_column).transpose()?,

@@ -9,9 +9,10 @@ use quorate_toloka::types::{
 use rust_decimal::prelude::FromPrimitive;
 
 use crate::{
+    access,
     error::Result,
     lifecycle,
-    model::{AssignmentRow, Kind, PoolRow, money},
+    model::{AssignmentRow, Kind, PoolRow, WorkerRow, money},
     rules::{self, Facts},
     store::{Db, Tx},
     work,
@@ -60,7 +61,15 @@ struct Collector<'a> {
     pools: Vec<i64>,
 }
 
-impl Collector<'_> {
+impl<'a> Collector<'a> {
+    fn new(config: &'a QualityConfig, pools: Vec<i64>) -> Self {
+        Self {
+            config,
+            uuid: config.collector_config.uuid.as_deref().unwrap_or_default(),
+            pools,
+        }
+    }
+
     fn history(&self) -> Option<u32> {
         self.config
             .collector_config
@@ -74,13 +83,68 @@ impl Collector<'_> {
 struct Target<'a> {
     pool: &'a PoolRow,
     worker: i64,
-    assignment: &'a AssignmentRow,
+    /// The pages in question: the one that set the rule off, or all of a worker who lost access.
+    pages: Vec<i64>,
 }
 
-/// Evaluates the rules of the pool and its project after `events`, and the events that follow.
+/// What actions set off in their turn.
+#[derive(Default)]
+struct Effects {
+    reviews: VecDeque<Event>,
+    access: Vec<AccessChange>,
+}
+
+/// A worker's skills or bans changed.
+struct AccessChange {
+    owner: String,
+    user: String,
+    reason: Reason,
+}
+
+/// Why a worker may have lost access.
+#[derive(Clone, Copy)]
+pub(crate) enum Reason {
+    /// This skill changed.
+    Skill(i64),
+    Restriction,
+}
+
+/// Evaluates the rules of the pool and its project after `events`, and after what follows from them.
 pub(crate) fn handle(tx: &Tx<'_>, events: Vec<Event>) -> Result<()> {
-    let mut queue = VecDeque::from(events);
-    while let Some(event) = queue.pop_front() {
+    let effects = Effects {
+        reviews: events.into(),
+        access: Vec::new(),
+    };
+    settle(tx, effects)
+}
+
+/// Evaluates the rules about workers who lost access, after a skill or a ban of a worker changed.
+pub(crate) fn access_changed(tx: &Tx<'_>, owner: &str, user: &str, reason: Reason) -> Result<()> {
+    let change = AccessChange {
+        owner: owner.to_owned(),
+        user: user.to_owned(),
+        reason,
+    };
+    let effects = Effects {
+        reviews: VecDeque::new(),
+        access: vec![change],
+    };
+    settle(tx, effects)
+}
+
+/// First the reviews, then who lost access by them. What the rules about the latter change in skills
+/// and bans sets off nothing more: two of them could set each other off for ever.
+fn settle(tx: &Tx<'_>, mut effects: Effects) -> Result<()> {
+    review_rules(tx, &mut effects)?;
+    for change in std::mem::take(&mut effects.access) {
+        access_rules(tx, &change, &mut effects)?;
+    }
+    review_rules(tx, &mut effects)
+}
+
+/// Lets the collectors hear of what was done and reviewed, and of what that sets off.
+fn review_rules(tx: &Tx<'_>, effects: &mut Effects) -> Result<()> {
+    while let Some(event) = effects.reviews.pop_front() {
         let id = match &event {
             Event::Submitted { assignment }
             | Event::Skipped { assignment }
@@ -91,34 +155,100 @@ pub(crate) fn handle(tx: &Tx<'_>, events: Vec<Event>) -> Result<()> {
         let project = tx.project(pool.project)?;
         let in_pool = pool.quality().map_or(&[][..], |quality| &quality.configs);
         for config in in_pool {
-            collect(
-                tx,
-                &event,
-                config,
-                vec![pool.id],
-                &pool,
-                &assignment,
-                &mut queue,
-            )?;
+            let pools = pools_with(tx, config, &pool)?;
+            collect(tx, &event, config, pools, &pool, &assignment, effects)?;
         }
         if let Some(quality) = &project.form.quality_control
             && !quality.configs.is_empty()
         {
             let pools = pools_of(tx, project.id)?;
             for config in &quality.configs {
-                collect(
-                    tx,
-                    &event,
-                    config,
-                    pools.clone(),
-                    &pool,
-                    &assignment,
-                    &mut queue,
-                )?;
+                let pools = pools.clone();
+                collect(tx, &event, config, pools, &pool, &assignment, effects)?;
             }
         }
     }
     Ok(())
+}
+
+/// Tells the collectors of pools where the worker has worked and may not any more.
+fn access_rules(tx: &Tx<'_>, change: &AccessChange, effects: &mut Effects) -> Result<()> {
+    let concerned: Vec<i64> = tx.rows(
+        "SELECT DISTINCT p.id FROM collectors c
+           JOIN pools p ON p.project = c.project AND (c.pool = 0 OR c.pool = p.id)
+         WHERE c.owner = ?1 AND c.kind = 'USERS_ASSESSMENT' AND p.status <> 'ARCHIVED'",
+        [&change.owner],
+        |row| row.get(0),
+    )?;
+    if concerned.is_empty() {
+        return Ok(());
+    }
+    let Some(worker) = tx.find_worker(&change.user)? else {
+        return Ok(());
+    };
+    for id in concerned {
+        let pool = tx.pool(id)?;
+        if access::is_admitted(tx, &worker, &pool)? {
+            tx.run(
+                "DELETE FROM revoked WHERE worker = ?1 AND pool = ?2",
+                (worker.n, id),
+            )?;
+        } else if tx.run(
+            "INSERT OR IGNORE INTO revoked (worker, pool) VALUES (?1, ?2)",
+            (worker.n, id),
+        )? > 0
+        {
+            access_revoked(tx, &worker, &pool, change.reason, effects)?;
+        }
+    }
+    Ok(())
+}
+
+/// Does what the rules of a pool say about a worker who lost access to it.
+fn access_revoked(
+    tx: &Tx<'_>,
+    worker: &WorkerRow,
+    pool: &PoolRow,
+    reason: Reason,
+    effects: &mut Effects,
+) -> Result<()> {
+    let pages = tx.rows(
+        "SELECT n FROM assignments WHERE worker = ?1 AND pool = ?2 AND status = 'ACCEPTED'",
+        (worker.n, pool.id),
+        |row| row.get(0),
+    )?;
+    let facts = rules::access_revoked(reason);
+    let project = tx.project(pool.project)?;
+    let quality = [pool.quality(), project.form.quality_control.as_ref()];
+    let configs = quality.into_iter().flatten().flat_map(|one| &one.configs);
+    let target = Target {
+        pool,
+        worker: worker.n,
+        pages,
+    };
+    for config in configs {
+        if config.collector_config.kind != CollectorType::UsersAssessment {
+            continue;
+        }
+        let collector = Collector::new(config, vec![pool.id]);
+        for action in rules::fired(&config.rules, &facts) {
+            apply(tx, action, &collector, &target, &facts, effects)?;
+        }
+    }
+    Ok(())
+}
+
+/// The pools that share a pool's collector: clones that kept its id.
+fn pools_with(db: &Db<'_>, config: &QualityConfig, pool: &PoolRow) -> Result<Vec<i64>> {
+    let mut pools = db.rows(
+        "SELECT pool FROM collectors WHERE uuid = ?1 AND owner = ?2 AND pool <> 0",
+        (&config.collector_config.uuid, &pool.owner),
+        |row| row.get(0),
+    )?;
+    if pools.is_empty() {
+        pools.push(pool.id);
+    }
+    Ok(pools)
 }
 
 fn pools_of(db: &Db<'_>, project: i64) -> Result<Vec<i64>> {
@@ -137,17 +267,13 @@ fn collect(
     pools: Vec<i64>,
     pool: &PoolRow,
     assignment: &AssignmentRow,
-    queue: &mut VecDeque<Event>,
+    effects: &mut Effects,
 ) -> Result<()> {
     let kind = &config.collector_config.kind;
     if !event.concerns(kind) {
         return Ok(());
     }
-    let collector = Collector {
-        config,
-        uuid: config.collector_config.uuid.as_deref().unwrap_or_default(),
-        pools,
-    };
+    let collector = Collector::new(config, pools);
     let workers = if *kind == CollectorType::MajorityVote {
         vote(tx, &collector, pool, assignment)?
     } else {
@@ -158,10 +284,10 @@ fn collect(
         let target = Target {
             pool,
             worker,
-            assignment,
+            pages: vec![assignment.n],
         };
         for action in rules::fired(&config.rules, &facts) {
-            apply(tx, action, &collector, &target, &facts, queue)?;
+            apply(tx, action, &collector, &target, &facts, effects)?;
         }
     }
     Ok(())
@@ -196,77 +322,80 @@ fn facts(
         Type::AssignmentSubmitTime => {
             let parameters = collector.config.collector_config.parameters.as_ref();
             let threshold = parameters.and_then(|one| one.fast_submit_threshold_seconds);
-            let taken = submit_times(db, worker, &pools, limit)?;
+            let taken = submit_times(db, worker, &pools, since, limit)?;
             rules::submit_times(&taken, threshold.unwrap_or(0))
         }
         Type::Income => Facts::from([(
             "income_sum_for_last_24_hours",
-            work::number(income(db, worker, &pools)?),
+            work::number(income(db, worker, &pools, since)?),
         )]),
         Type::SkippedInRowAssignments => Facts::from([(
             "skipped_in_row_count",
-            skipped_in_row(db, worker, &pools)?.into(),
+            skipped_in_row(db, worker, &pools, since)?.into(),
         )]),
         Type::AnswerCount => Facts::from([(
             "assignments_accepted_count",
-            accepted_count(db, worker, &pools)?.into(),
+            accepted_count(db, worker, &pools, since)?.into(),
         )]),
-        Type::AcceptanceRate => rules::reviews(&reviews(db, worker, &pools, limit)?),
+        Type::AcceptanceRate => rules::reviews(&reviews(db, worker, &pools, since, limit)?),
         Type::AssignmentsAssessment => assessment(db, assignment, event)?,
         _ => Facts::new(),
     })
 }
 
-/// How long the worker's last pages took, in milliseconds. `pools` is a JSON array of ids; a
-/// negative `limit` is none. The same holds for the functions that follow.
-fn submit_times(db: &Db<'_>, worker: i64, pools: &str, limit: i64) -> Result<Vec<i64>> {
+/// How long the worker's last pages took, in milliseconds. `pools` is a JSON array of ids, `since` the
+/// event from which on pages count; a negative `limit` is none. The same holds for the functions that
+/// follow.
+fn submit_times(db: &Db<'_>, worker: i64, pools: &str, since: i64, limit: i64) -> Result<Vec<i64>> {
     db.rows(
         "SELECT submitted - created FROM assignments WHERE worker = ?1
-           AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL
-         ORDER BY ended DESC LIMIT ?3",
-        (worker, pools, limit),
+           AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL AND ended > ?3
+         ORDER BY ended DESC LIMIT ?4",
+        (worker, pools, since, limit),
         |row| row.get(0),
     )
 }
 
 /// What the worker earned within a day.
-fn income(db: &Db<'_>, worker: i64, pools: &str) -> Result<Decimal> {
+fn income(db: &Db<'_>, worker: i64, pools: &str, since: i64) -> Result<Decimal> {
     let rewards: Vec<Decimal> = db.rows(
         "SELECT reward FROM assignments WHERE worker = ?1
-           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED' AND accepted > ?3",
-        (worker, pools, db.now() - 86_400_000),
+           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED'
+           AND accepted > ?3 AND ended > ?4",
+        (worker, pools, db.now() - 86_400_000, since),
         |row| money(row.get_ref(0)?.as_str()?),
     )?;
     Ok(rewards.iter().sum())
 }
 
 /// Pages that the worker skipped since the last one that was submitted.
-fn skipped_in_row(db: &Db<'_>, worker: i64, pools: &str) -> Result<i64> {
+fn skipped_in_row(db: &Db<'_>, worker: i64, pools: &str, since: i64) -> Result<i64> {
     db.number(
         "SELECT count(*) FROM assignments WHERE worker = ?1
            AND pool IN (SELECT value FROM json_each(?2)) AND status = 'SKIPPED'
            AND ended > (SELECT coalesce(max(ended), 0) FROM assignments WHERE worker = ?1
-             AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL)",
-        (worker, pools),
+             AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL)
+           AND ended > ?3",
+        (worker, pools, since),
     )
 }
 
 /// Pages of the worker that were accepted.
-fn accepted_count(db: &Db<'_>, worker: i64, pools: &str) -> Result<i64> {
+fn accepted_count(db: &Db<'_>, worker: i64, pools: &str, since: i64) -> Result<i64> {
     db.number(
         "SELECT count(*) FROM assignments WHERE worker = ?1
-           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED'",
-        (worker, pools),
+           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED' AND ended > ?3",
+        (worker, pools, since),
     )
 }
 
 /// The verdicts on the worker's last pages: accepted or not.
-fn reviews(db: &Db<'_>, worker: i64, pools: &str, limit: i64) -> Result<Vec<bool>> {
+fn reviews(db: &Db<'_>, worker: i64, pools: &str, since: i64, limit: i64) -> Result<Vec<bool>> {
     db.rows(
         "SELECT status = 'ACCEPTED' FROM assignments WHERE worker = ?1
            AND pool IN (SELECT value FROM json_each(?2)) AND status IN ('ACCEPTED', 'REJECTED')
-         ORDER BY ended DESC LIMIT ?3",
-        (worker, pools, limit),
+           AND ended > ?3 ORDER BY ended DESC LIMIT ?4",
+        (worker, pools, since, limit),
         |row| row.get(0),
     )
 }
@@ -354,9 +483,14 @@ fn vote(
 ) -> Result<BTreeSet<i64>> {
     let parameters = collector.config.collector_config.parameters.as_ref();
     let threshold = parameters.and_then(|one| one.answer_threshold).unwrap_or(1);
+    let checkpoints = pool
+        .quality()
+        .and_then(|quality| quality.checkpoints_config.as_ref());
+    let selective = checkpoints.is_some_and(|config| config.real_settings.is_some());
     let mut scored = BTreeSet::new();
     for (task, _) in tx.page(assignment.n)? {
-        if task.kind != Kind::Real || task.overlap.is_none_or(|overlap| task.done < overlap) {
+        let complete = task.overlap.is_some_and(|overlap| task.done >= overlap);
+        if task.kind != Kind::Real || !complete || (selective && !task.checkpoint) {
             continue;
         }
         let answers: Vec<(i64, String)> = tx.rows(
@@ -396,13 +530,13 @@ fn apply(
     collector: &Collector<'_>,
     target: &Target<'_>,
     facts: &Facts,
-    queue: &mut VecDeque<Event>,
+    effects: &mut Effects,
 ) -> Result<()> {
     let none = ActionParameters::default();
     let parameters = action.parameters.as_ref().unwrap_or(&none);
     match action.kind {
         ActionType::Restriction | ActionType::RestrictionV2 => {
-            restrict(tx, &action.kind, parameters, target)?;
+            restrict(tx, &action.kind, parameters, target, effects)?;
             if collector.config.collector_config.kind == CollectorType::GoldenSet
                 && collector.history().is_some()
             {
@@ -410,27 +544,47 @@ fn apply(
             }
         }
         ActionType::SetSkill => {
-            set_skill(
-                tx,
-                parameters,
-                target,
-                parameters.skill_value.map(Decimal::from),
-            )?;
+            let value = parameters.skill_value.map(Decimal::from);
+            set_skill(tx, parameters, target, value, effects)?;
         }
         ActionType::SetSkillFromOutputField => {
             let field = parameters.from_field.as_ref();
             let value = field.and_then(|field| rules::output_field(facts, field.as_str()));
-            set_skill(tx, parameters, target, value.map(exact))?;
+            set_skill(tx, parameters, target, value.map(exact), effects)?;
         }
         ActionType::ChangeOverlap => change_overlap(tx, parameters, target)?,
-        ActionType::ApproveAllAssignments => queue.extend(review_all(tx, target, true, None)?),
+        ActionType::ApproveAllAssignments => {
+            effects.reviews.extend(review_all(tx, target, true, None)?);
+        }
         ActionType::RejectAllAssignments => {
             let comment = parameters.public_comment.as_deref();
-            queue.extend(review_all(tx, target, false, comment)?);
+            effects
+                .reviews
+                .extend(review_all(tx, target, false, comment)?);
         }
-        ref other => {
-            tracing::debug!(action = %other, "this action of a quality rule does nothing here")
+        ActionType::CleanCollector => tx.forget(target.worker, collector.uuid)?,
+        ActionType::CleanAssignmentsHistory => forget_all(tx, target)?,
+        ActionType::SetPoolComplete => {
+            if target.pool.is_open() {
+                lifecycle::close(tx, target.pool.id, "COMPLETED")?;
+            }
         }
+        ActionType::Unknown(ref other) => {
+            tracing::warn!(pool = target.pool.id, action = %other, "a quality rule has an unknown action");
+        }
+    }
+    Ok(())
+}
+
+/// Lets all collectors of the pool count the worker from now on.
+fn forget_all(tx: &Tx<'_>, target: &Target<'_>) -> Result<()> {
+    let configs = target
+        .pool
+        .quality()
+        .map_or(&[][..], |quality| &quality.configs);
+    for config in configs {
+        let uuid = config.collector_config.uuid.as_deref().unwrap_or_default();
+        tx.forget(target.worker, uuid)?;
     }
     Ok(())
 }
@@ -445,6 +599,7 @@ fn restrict(
     kind: &ActionType,
     parameters: &ActionParameters,
     target: &Target<'_>,
+    effects: &mut Effects,
 ) -> Result<()> {
     let minutes = if *kind == ActionType::Restriction {
         parameters
@@ -480,6 +635,11 @@ fn restrict(
         comment: parameters.private_comment.as_deref(),
         will_expire: minutes.map(|minutes| tx.now().saturating_add(minutes * 60_000)),
     })?;
+    effects.access.push(AccessChange {
+        owner: target.pool.owner.clone(),
+        user,
+        reason: Reason::Restriction,
+    });
     Ok(())
 }
 
@@ -522,6 +682,7 @@ fn set_skill(
     parameters: &ActionParameters,
     target: &Target<'_>,
     value: Option<Decimal>,
+    effects: &mut Effects,
 ) -> Result<()> {
     let Some(value) = value else { return Ok(()) };
     let skill = parameters
@@ -542,17 +703,31 @@ fn set_skill(
         return Ok(());
     }
     let user = tx.worker(target.worker)?.id;
-    tx.set_skill(&user, skill, value, None)
+    tx.set_skill(&user, skill, value, None)?;
+    effects.access.push(AccessChange {
+        owner: target.pool.owner.clone(),
+        user,
+        reason: Reason::Skill(skill),
+    });
+    Ok(())
 }
 
-/// Asks more or fewer workers about the tasks of the reviewed page.
+/// Asks more or fewer workers about the tasks of the pages in question.
 fn change_overlap(tx: &Tx<'_>, parameters: &ActionParameters, target: &Target<'_>) -> Result<()> {
     let delta = parameters.delta.unwrap_or(0);
-    tx.run(
-        "UPDATE tasks SET overlap = max(issued, min(30000, overlap + ?2))
-         WHERE overlap IS NOT NULL AND n IN (SELECT task FROM answers WHERE assignment = ?1)",
-        (target.assignment.n, delta),
-    )?;
+    for page in &target.pages {
+        tx.run(
+            "UPDATE tasks SET overlap = max(issued, min(30000, overlap + ?2))
+             WHERE overlap IS NOT NULL AND n IN (SELECT task FROM answers WHERE assignment = ?1)",
+            (page, delta),
+        )?;
+        tx.run(
+            "UPDATE suites SET overlap = max(issued, min(30000, overlap + ?2))
+             WHERE overlap IS NOT NULL AND mixed = 0
+               AND id = (SELECT suite FROM assignments WHERE n = ?1)",
+            (page, delta),
+        )?;
+    }
     if parameters.open_pool.unwrap_or(false) && target.pool.status == "CLOSED" {
         lifecycle::open(tx, target.pool)
     } else {

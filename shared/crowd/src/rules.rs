@@ -12,7 +12,7 @@ use quorate_toloka::types::{Action, KnownSolution, Operator, Rule, RuleCondition
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
 
-use crate::{filter::compare, model::Kind};
+use crate::{filter::compare, model::Kind, quality::Reason};
 
 /// What a collector knows, by the condition's key. A rate over nothing is not known.
 pub(crate) type Facts = BTreeMap<&'static str, Value>;
@@ -115,6 +115,17 @@ pub(crate) fn reviews(accepted: &[bool]) -> Facts {
         "rejected_assignments_rate",
     );
     facts
+}
+
+/// Facts of `USERS_ASSESSMENT`: why a worker lost access.
+pub(crate) fn access_revoked(reason: Reason) -> Facts {
+    match reason {
+        Reason::Skill(skill) => Facts::from([
+            ("pool_access_revoked_reason", "SKILL_CHANGE".into()),
+            ("skill_id", skill.to_string().into()),
+        ]),
+        Reason::Restriction => Facts::from([("pool_access_revoked_reason", "RESTRICTION".into())]),
+    }
 }
 
 /// Percentages of right and wrong; nothing when there is nothing to divide by.

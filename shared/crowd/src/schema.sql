@@ -49,6 +49,8 @@ CREATE INDEX pools_reopen ON pools (reopen_at) WHERE reopen_at IS NOT NULL;
 -- kind: 0 real, 1 control (golden), 2 training. overlap: NULL is infinite.
 -- issued: answers given out and not given back; done: answers that came in.
 -- place: where the task stands among equals when a page is made, fixed when it is created.
+-- suite: the task suite that the requester put it in; NULL: pages are made of it by mixing.
+-- checkpoint: chosen for a selective majority vote.
 CREATE TABLE tasks (
     n           INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE,
@@ -60,16 +62,43 @@ CREATE TABLE tasks (
     place       INTEGER NOT NULL,
     reserved    TEXT,
     unavailable TEXT,
+    suite       INTEGER,
+    checkpoint  INTEGER NOT NULL DEFAULT 0,
     created     INTEGER NOT NULL,
     body        TEXT NOT NULL
 );
 CREATE INDEX tasks_pool ON tasks (pool, id);
+CREATE INDEX tasks_suite ON tasks (suite) WHERE suite IS NOT NULL;
 CREATE INDEX tasks_kind ON tasks (pool, kind, overlap);
 -- The next tasks of a page: fewest answers given out first, or oldest first.
-CREATE INDEX tasks_next ON tasks (pool, kind, issued, place) WHERE overlap IS NULL OR issued < overlap;
-CREATE INDEX tasks_oldest ON tasks (pool, kind, n) WHERE overlap IS NULL OR issued < overlap;
+CREATE INDEX tasks_next ON tasks (pool, kind, issued, place)
+    WHERE suite IS NULL AND (overlap IS NULL OR issued < overlap);
+CREATE INDEX tasks_oldest ON tasks (pool, kind, n)
+    WHERE suite IS NULL AND (overlap IS NULL OR issued < overlap);
 -- What keeps a pool open.
 CREATE INDEX tasks_pending ON tasks (pool, kind) WHERE overlap IS NOT NULL AND done < overlap;
+
+-- Task suites: mixed ones are pages that the platform made for one worker, whose tasks are those of
+-- the assignment; the tasks of the others name them. rank: higher ones go first, in 1/100000.
+CREATE TABLE suites (
+    n           INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,
+    pool        INTEGER NOT NULL,
+    mixed       INTEGER NOT NULL,
+    overlap     INTEGER,
+    issued      INTEGER NOT NULL DEFAULT 0,
+    rank        INTEGER NOT NULL DEFAULT 0,
+    place       INTEGER NOT NULL DEFAULT 0,
+    reserved    TEXT,
+    unavailable TEXT,
+    created     INTEGER NOT NULL,
+    body        TEXT NOT NULL
+);
+CREATE INDEX suites_pool ON suites (pool, id);
+CREATE INDEX suites_next ON suites (pool, rank DESC, issued, place)
+    WHERE mixed = 0 AND (overlap IS NULL OR issued < overlap);
+CREATE INDEX suites_oldest ON suites (pool, rank DESC, n)
+    WHERE mixed = 0 AND (overlap IS NULL OR issued < overlap);
 
 -- taken: how many pages the worker took, the worker's own random sequence.
 CREATE TABLE workers (
@@ -88,10 +117,13 @@ CREATE TABLE workers (
 -- ended: the never repeating number of the event that ended the work (submit, skip, expiry).
 -- reward is what the worker gets, cost what the requester pays (with the fee), both fixed when taken.
 -- first: the solutions that were declined first, a JSON array; sent: digest of the accepted submit.
+-- size: how many tasks; mixed: whether the platform made the task suite.
 CREATE TABLE assignments (
     n         INTEGER PRIMARY KEY,
     id        TEXT NOT NULL UNIQUE,
     suite     TEXT NOT NULL,
+    mixed     INTEGER NOT NULL,
+    size      INTEGER NOT NULL,
     pool      INTEGER NOT NULL,
     worker    INTEGER NOT NULL,
     status    TEXT NOT NULL,
@@ -154,6 +186,25 @@ CREATE TABLE resets (
     source TEXT NOT NULL,
     at     INTEGER NOT NULL,
     PRIMARY KEY (worker, source)
+) WITHOUT ROWID;
+
+-- The collectors of pools, and of projects (pool = 0). Pools with the same one share what it counts.
+CREATE TABLE collectors (
+    uuid    TEXT NOT NULL,
+    project INTEGER NOT NULL,
+    pool    INTEGER NOT NULL,
+    owner   TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    PRIMARY KEY (uuid, project, pool)
+) WITHOUT ROWID;
+CREATE INDEX collectors_place ON collectors (project, pool);
+CREATE INDEX collectors_kind ON collectors (owner, kind);
+
+-- Workers who may no longer work where they had.
+CREATE TABLE revoked (
+    worker INTEGER NOT NULL,
+    pool   INTEGER NOT NULL,
+    PRIMARY KEY (worker, pool)
 ) WITHOUT ROWID;
 
 CREATE TABLE skills (

@@ -6,8 +6,8 @@ use quorate_toloka::types::{Decimal, TaskSpec, Values};
 use serde_json::{Value, json};
 
 use crate::{
-    access::{self, No},
-    attachments,
+    access::{self, NextPage, No},
+    attachments, consensus,
     error::{Error, FieldErrors, Result},
     ids, lifecycle, messages, mixer,
     model::{AssignmentRow, Kind, PoolRow, TaskRow, WorkerRow},
@@ -54,7 +54,7 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
     if let Some(no) = access::denied(tx, worker, pool, &project)? {
         return Ok(Taken::Nothing(no));
     }
-    let Some(mut tasks) = access::next_page(tx, worker, pool)? else {
+    let Some(page) = access::next_page(tx, worker, pool)? else {
         return Ok(Taken::Nothing(No::Tasks));
     };
     let reward = access::reward(tx, worker, pool)?;
@@ -68,6 +68,50 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
         )?;
         return Ok(Taken::Nothing(No::PoolClosed));
     }
+    let (suite, tasks) = match page {
+        NextPage::Suite(suite) => issue(tx, suite)?,
+        NextPage::Mixed(tasks) => mix(tx, worker, pool, tasks)?,
+    };
+    choose_checkpoints(tx, worker, pool, &tasks)?;
+    let id = hand_out(tx, worker, pool, reward, &suite, &tasks)?;
+    if pool.close_at.is_some() {
+        lifecycle::refresh(tx, pool.id)?;
+    }
+    Ok(Taken::Page(Box::new(tx.assignment(&id)?)))
+}
+
+/// The task suite of a page.
+struct Suite {
+    id: String,
+    /// Whether the platform made it.
+    mixed: bool,
+}
+
+/// Counts that a task suite of the requester is given out once more; its tasks in upload order.
+fn issue(tx: &Tx<'_>, suite: i64) -> Result<(Suite, Vec<i64>)> {
+    tx.run(
+        "UPDATE suites SET issued = issued + 1 WHERE n = ?1",
+        [suite],
+    )?;
+    let id = tx.row("SELECT id FROM suites WHERE n = ?1", [suite], |row| {
+        row.get(0)
+    })?;
+    let id = id.ok_or_else(|| Error::internal(format!("task suite {suite} vanished")))?;
+    let tasks = tx.rows(
+        "SELECT n FROM tasks WHERE suite = ?1 ORDER BY n",
+        [suite],
+        |row| row.get(0),
+    )?;
+    Ok((Suite { id, mixed: false }, tasks))
+}
+
+/// Makes a task suite of single tasks, in the page's order.
+fn mix(
+    tx: &Tx<'_>,
+    worker: &WorkerRow,
+    pool: &PoolRow,
+    mut tasks: Vec<i64>,
+) -> Result<(Suite, Vec<i64>)> {
     let shuffle = pool.mixer().shuffle_tasks_in_task_suite.unwrap_or(true);
     mixer::arrange(
         &mut tasks,
@@ -76,12 +120,53 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
         &worker.id,
         worker.taken,
     );
+    let id = ids::object(pool.id, tx.now(), tx.next());
+    tx.run(
+        "INSERT INTO suites (id, pool, mixed, overlap, issued, created, body)
+         VALUES (?1, ?2, 1, 1, 1, ?3, '{}')",
+        (&id, pool.id, tx.now()),
+    )?;
+    Ok((Suite { id, mixed: true }, tasks))
+}
 
-    let id = hand_out(tx, worker, pool, reward, &tasks)?;
-    if pool.close_at.is_some() {
-        lifecycle::refresh(tx, pool.id)?;
+/// Selective majority vote: more workers are asked about the tasks of the page that the pool's
+/// distribution functions pick.
+fn choose_checkpoints(
+    tx: &Tx<'_>,
+    worker: &WorkerRow,
+    pool: &PoolRow,
+    tasks: &[i64],
+) -> Result<()> {
+    let Some(config) = pool
+        .quality()
+        .and_then(|quality| quality.checkpoints_config.as_ref())
+    else {
+        return Ok(());
+    };
+    for (kind, settings) in [
+        (Kind::Real, &config.real_settings),
+        (Kind::Golden, &config.golden_settings),
+        (Kind::Training, &config.training_settings),
+    ] {
+        let Some(settings) = settings else { continue };
+        let (Some(target), Some(function)) = (
+            settings.target_overlap,
+            &settings.task_distribution_function,
+        ) else {
+            continue;
+        };
+        let done = access::tasks_done(tx, worker, pool, function)?;
+        for (nth, task) in (done + 1..).zip(tasks) {
+            if mixer::picks(function, nth) {
+                tx.run(
+                    "UPDATE tasks SET checkpoint = 1, overlap = max(overlap, ?3)
+                     WHERE n = ?1 AND kind = ?2 AND overlap IS NOT NULL",
+                    (task, kind.column(), target),
+                )?;
+            }
+        }
     }
-    Ok(Taken::Page(Box::new(tx.assignment(&id)?)))
+    Ok(())
 }
 
 /// Writes down that a worker has a page in hand; returns the assignment's id.
@@ -90,22 +175,24 @@ fn hand_out(
     worker: &WorkerRow,
     pool: &PoolRow,
     reward: Decimal,
+    suite: &Suite,
     tasks: &[i64],
 ) -> Result<String> {
-    let suite = ids::object(pool.id, tx.now(), tx.next());
     let id = ids::object(pool.id, tx.now(), tx.next());
     tx.run(
-        "INSERT INTO assignments (id, suite, pool, worker, status, reward, cost, created, deadline)
-         VALUES (?1, ?2, ?3, ?4, 'ACTIVE', ?5, ?6, ?7, ?8)",
+        "INSERT INTO assignments (id, suite, mixed, size, pool, worker, status, reward, cost, created, deadline)
+         VALUES (?1, ?2, ?9, ?10, ?3, ?4, 'ACTIVE', ?5, ?6, ?7, ?8)",
         (
             &id,
-            &suite,
+            &suite.id,
             pool.id,
             worker.n,
             reward.to_string(),
             tx.cost(reward).to_string(),
             tx.now(),
             tx.now().saturating_add(pool.max_duration_millis()),
+            suite.mixed,
+            i64::try_from(tasks.len()).unwrap_or(i64::MAX),
         ),
     )?;
     let assignment = tx.conn.last_insert_rowid();
@@ -123,6 +210,11 @@ fn hand_out(
     tx.run(
         "UPDATE workers SET taken = taken + 1 WHERE n = ?1",
         [worker.n],
+    )?;
+    // Whoever gets a page may work here, whatever was before.
+    tx.run(
+        "DELETE FROM revoked WHERE worker = ?1 AND pool = ?2",
+        (worker.n, pool.id),
     )?;
     Ok(id)
 }
@@ -180,6 +272,7 @@ pub(crate) fn submit(
     if hints.is_empty() {
         record(tx, &pool, &row, &page, &solutions, &digest)?;
         attachments::keep_only(tx, row.n, &solutions)?;
+        consensus::adapt_overlap(tx, &pool, &page)?;
         follow_up(tx, worker, &pool, &row)?;
         return Ok(Submitted::done(pool.auto_accepts()));
     }
@@ -445,6 +538,10 @@ fn give_back(tx: &Tx<'_>, row: &AssignmentRow, status: &str) -> Result<()> {
         [row.n],
     )?;
     attachments::keep_only(tx, row.n, &[])?;
+    tx.run(
+        "UPDATE suites SET issued = issued - 1 WHERE id = ?1 AND mixed = 0",
+        [&row.suite],
+    )?;
     let pool = tx.pool(row.pool)?;
     if pool.is_training() && status == "EXPIRED" {
         tx.run(

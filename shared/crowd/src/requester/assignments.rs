@@ -81,7 +81,7 @@ pub(super) fn view(db: &Db<'_>, row: AssignmentRow, who: &str) -> Result<Assignm
                 .collect()
         }),
         public_comment: row.comment,
-        mixed: Some(true),
+        mixed: Some(row.mixed),
         automerged: Some(false),
         bonus_ids: (!bonuses.is_empty()).then_some(bonuses),
         owner: Some(owner(who)),

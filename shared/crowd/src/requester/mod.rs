@@ -12,8 +12,10 @@ mod operations;
 mod pools;
 mod projects;
 mod skills;
+mod suites;
 mod tasks;
 mod tsv;
+mod upload;
 mod users;
 
 use axum::{
@@ -71,6 +73,18 @@ pub(crate) fn routes() -> Router<Platform> {
         .route(
             "/api/v1/tasks/{id}/set-overlap-or-min",
             patch(tasks::set_overlap),
+        )
+        .route(
+            "/api/v1/task-suites",
+            get(suites::list).post(suites::create),
+        )
+        .route(
+            "/api/v1/task-suites/{id}",
+            get(suites::read).patch(suites::patch),
+        )
+        .route(
+            "/api/v1/task-suites/{id}/set-overlap-or-min",
+            patch(suites::set_overlap),
         )
         .route("/api/v1/assignments", get(assignments::list))
         .route(

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     operations::{self, Done},
-    projects::{self, name_collectors},
+    projects::{self, keep_collectors, name_collectors},
 };
 use crate::{
     error::{Error, FieldErrors, Result, field_error},
@@ -214,6 +214,7 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
                 pool_body(&form)?,
             ),
         )?;
+        keep_collectors(tx, &who.0, project.id, id, form.quality_control.as_ref())?;
         Ok(json(StatusCode::CREATED, tx.pool(id)?.wire()))
     })
     .await
@@ -258,6 +259,8 @@ pub(super) async fn update(
                 form.priority.unwrap_or(pool.priority),
             ),
         )?;
+        let quality = form.quality_control.as_ref();
+        keep_collectors(tx, &who.0, pool.project, pool.id, quality)?;
         Ok(ok(tx.pool(pool.id)?.wire()))
     })
     .await

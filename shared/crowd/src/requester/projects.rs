@@ -59,6 +59,29 @@ fn check(form: &Project) -> Result<()> {
     }
 }
 
+/// Writes down the collectors of a pool, or of a project (`pool` 0): instead of those it had.
+pub(super) fn keep_collectors(
+    tx: &Tx<'_>,
+    who: &str,
+    project: i64,
+    pool: i64,
+    quality: Option<&QualityControl>,
+) -> Result<()> {
+    tx.run(
+        "DELETE FROM collectors WHERE project = ?1 AND pool = ?2",
+        (project, pool),
+    )?;
+    for config in quality.into_iter().flat_map(|quality| &quality.configs) {
+        let collector = &config.collector_config;
+        tx.run(
+            "INSERT OR REPLACE INTO collectors (uuid, project, pool, owner, kind)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            (&collector.uuid, project, pool, who, collector.kind.as_str()),
+        )?;
+    }
+    Ok(())
+}
+
 /// Gives every collector that has none an id of its own.
 pub(super) fn name_collectors(tx: &Tx<'_>, quality: Option<&mut QualityControl>) {
     for config in quality.into_iter().flat_map(|quality| &mut quality.configs) {
@@ -79,6 +102,7 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
             "INSERT INTO projects (id, owner, status, created, body) VALUES (?1, ?2, 'ACTIVE', ?3, ?4)",
             (id, &who.0, tx.now(), project_body(&form)?),
         )?;
+        keep_collectors(tx, &who.0, id, 0, form.quality_control.as_ref())?;
         Ok(json(StatusCode::CREATED, tx.project(id)?.wire()))
     })
     .await
@@ -99,6 +123,7 @@ pub(super) async fn update(
             "UPDATE projects SET body = ?2 WHERE id = ?1",
             (project.id, project_body(&form)?),
         )?;
+        keep_collectors(tx, &who.0, project.id, 0, form.quality_control.as_ref())?;
         Ok(ok(tx.project(project.id)?.wire()))
     })
     .await

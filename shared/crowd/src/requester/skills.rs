@@ -9,6 +9,7 @@ use crate::{
     list::{self, Kind, Spec, Use},
     model::{SkillRow, USER_SKILL, decimal_id, owned_by, skill_body, user_skill},
     platform::Platform,
+    quality::{self, Reason},
     store::Db,
 };
 
@@ -148,6 +149,7 @@ pub(super) async fn set_user(State(p): State<Platform>, who: Requester, body: Bo
         let skill = find(tx, &who.0, &form.skill_id)?;
         let before = tx.skill_value(&form.user_id, skill.id)?;
         tx.set_skill(&form.user_id, skill.id, value, None)?;
+        quality::access_changed(tx, &who.0, &form.user_id, Reason::Skill(skill.id))?;
         let after = tx.row(
             &format!("{USER_SKILL} WHERE skill = ?1 AND user = ?2"),
             (skill.id, &form.user_id),
@@ -174,6 +176,8 @@ pub(super) async fn delete_user(State(p): State<Platform>, who: Requester, Id(id
             "DELETE FROM user_skills WHERE id = ?1",
             [decimal_id("user skill", &found.id)?],
         )?;
+        let skill = decimal_id("skill", &found.skill_id)?;
+        quality::access_changed(tx, &who.0, &found.user_id, Reason::Skill(skill))?;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await

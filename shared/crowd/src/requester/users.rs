@@ -10,7 +10,7 @@ use crate::{
     list::{self, Kind, Spec, Use},
     model::{RESTRICTION, WorkerRow, decimal_id, restriction as read_restriction},
     platform::Platform,
-    quality::Restriction,
+    quality::{self, Reason, Restriction},
     store::Db,
     work,
 };
@@ -93,6 +93,7 @@ pub(super) async fn restrict(State(p): State<Platform>, who: Requester, body: Bo
             comment: form.private_comment.as_deref(),
             will_expire: form.will_expire.map(|time| time.as_millis()),
         })?;
+        quality::access_changed(tx, &who.0, &form.user_id, Reason::Restriction)?;
         Ok(json(StatusCode::CREATED, find(tx, &who.0, &id.to_string())?))
     })
     .await
@@ -123,6 +124,7 @@ pub(super) async fn unrestrict(State(p): State<Platform>, who: Requester, Id(id)
             "DELETE FROM restrictions WHERE id = ?1",
             [decimal_id("user restriction", &found.id)?],
         )?;
+        quality::access_changed(tx, &who.0, &found.user_id, Reason::Restriction)?;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await

@@ -1,5 +1,6 @@
 //! What a project asks its workers: the labels to choose from and how an answer is written down.
 
+use quorate_toloka::types::TaskSpec;
 use serde_json::{Map, Value, json};
 
 use super::truth::Truth;
@@ -10,6 +11,20 @@ const NODE_LIMIT: usize = 50_000;
 const DEPTH_LIMIT: usize = 64;
 /// Whole numbers are offered as labels when there are at most this many between `min_value` and `max_value`.
 const MAX_NUMBERS: i64 = 100;
+
+/// How many different answers an output field takes: its allowed values, the options that the view
+/// offers, or the values of its type; `None` when anything may be answered, or several at once.
+pub(crate) fn number_of_choices(task_spec: &TaskSpec, field: &str) -> Option<usize> {
+    let task_spec = serde_json::to_value(task_spec).ok()?;
+    let config = view_config(&task_spec);
+    let mut view = View::new(&config);
+    view.walk(config.get("view").unwrap_or(&Value::Null), 0);
+    let fields = output_fields(&task_spec, &view.fields);
+    let field = fields.iter().find(|known| known.name == field)?;
+    let bounded = field.kind != "integer" || field.integer("max_value").is_some();
+    let one_of = bounded && field.shape == Shape::Single;
+    Some(field.choices.len()).filter(|count| one_of && *count > 0)
+}
 
 /// One label that a worker may choose.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,11 +80,7 @@ impl Form {
     /// that `truth` knows.
     pub(super) fn of_task_spec(task_spec: &Value, truth: &Truth) -> Self {
         let config = view_config(task_spec);
-        let mut view = View {
-            root: &config,
-            nodes_left: NODE_LIMIT,
-            fields: Vec::new(),
-        };
+        let mut view = View::new(&config);
         view.walk(config.get("view").unwrap_or(&Value::Null), 0);
         let fields = output_fields(task_spec, &view.fields);
         let asked = question(&fields);
@@ -319,6 +330,14 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    fn new(config: &'a Value) -> Self {
+        Self {
+            root: config,
+            nodes_left: NODE_LIMIT,
+            fields: Vec::new(),
+        }
+    }
+
     fn walk(&mut self, node: &'a Value, depth: usize) {
         if self.nodes_left == 0 || depth > DEPTH_LIMIT {
             return;

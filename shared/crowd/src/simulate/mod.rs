@@ -35,6 +35,7 @@ use crate::clock::Clock;
 
 pub use self::api::Error as RequestError;
 pub use self::character::Character;
+pub(crate) use self::form::number_of_choices;
 pub use self::truth::{Lookup, Truth, TruthError};
 
 /// Workers arrive within this many seconds after the start.
