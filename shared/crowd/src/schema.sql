@@ -392,3 +392,16 @@ CREATE TRIGGER assignment_sums_update AFTER UPDATE OF status ON assignments BEGI
     ON CONFLICT (pool, status, reward) DO UPDATE SET
         assignments = assignments + 1, millis = millis + excluded.millis;
 END;
+
+-- When a worker last took or submitted a page.
+CREATE TABLE worker_activity (
+    worker INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL
+);
+CREATE INDEX worker_activity_at ON worker_activity (at);
+CREATE TRIGGER worker_activity_taken AFTER INSERT ON assignments BEGIN
+    INSERT OR REPLACE INTO worker_activity (worker, at) VALUES (NEW.worker, NEW.created);
+END;
+CREATE TRIGGER worker_activity_submitted AFTER UPDATE OF submitted ON assignments BEGIN
+    INSERT OR REPLACE INTO worker_activity (worker, at) VALUES (NEW.worker, NEW.submitted);
+END;

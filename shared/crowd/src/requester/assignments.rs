@@ -23,12 +23,6 @@ const LIST: Spec = Spec {
         ("status", "status", Kind::Words, Use::Equal),
         ("pool_id", "pool", Kind::Number, Use::Equal),
         ("task_suite_id", "suite", Kind::Text, Use::Equal),
-        (
-            "user_id",
-            "(SELECT w.id FROM workers w WHERE w.n = worker)",
-            Kind::Text,
-            Use::Equal,
-        ),
         ("created", "created", Kind::Time, Use::Order),
         ("submitted", "submitted", Kind::Time, Use::Order),
         ("accepted", "accepted", Kind::Time, Use::Order),
@@ -113,6 +107,9 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
         }
         let mut list = list::Query::parse(&LIST, params)?
             .and("pool IN (SELECT p.id FROM pools p WHERE p.owner = ?)", who.0.clone());
+        if let Some(user) = params.get("user_id") {
+            list = list.and("worker = (SELECT w.n FROM workers w WHERE w.id = ?)", user.clone());
+        }
         if let Some(task) = params.get("task_id") {
             list = list.and(
                 "n IN (SELECT a.assignment FROM answers a JOIN tasks t ON t.n = a.task WHERE t.id = ?)",

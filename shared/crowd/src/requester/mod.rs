@@ -7,6 +7,8 @@ mod assignments;
 mod attachments;
 mod batch;
 mod bonuses;
+mod clone;
+mod difference;
 mod messages;
 mod operations;
 mod pools;
@@ -50,6 +52,7 @@ pub(crate) fn routes() -> Router<Platform> {
             post(pools::close_for_update),
         )
         .route("/api/v1/pools/{id}/archive", post(pools::archive))
+        .route("/api/v1/pools/{id}/clone", post(clone::pool))
         .route(
             "/api/v1/trainings",
             get(pools::list_trainings).post(pools::create_training),
@@ -68,6 +71,7 @@ pub(crate) fn routes() -> Router<Platform> {
             "/api/v1/trainings/{id}/archive",
             post(pools::archive_training),
         )
+        .route("/api/v1/trainings/{id}/clone", post(clone::training))
         .route("/api/v1/tasks", get(tasks::list).post(tasks::create))
         .route("/api/v1/tasks/{id}", get(tasks::read).patch(tasks::patch))
         .route(
@@ -136,6 +140,7 @@ pub(crate) fn routes() -> Router<Platform> {
         .route("/api/v1/operations/{id}", get(operations::read))
         .route("/api/v1/operations/{id}/log", get(operations::log))
         .route("/api/staging/analytics-2", post(analytics::create))
+        .route("/api/staging/projects/{id}/check", post(difference::check))
         .route(
             "/api/new/requester/pools/{id}/assignments.tsv",
             get(tsv::download),
