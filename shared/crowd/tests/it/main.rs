@@ -8,7 +8,13 @@
 )]
 
 mod api;
+mod attachments;
+mod bonuses;
+mod clones;
+mod figures;
+mod lists;
 mod lives;
+mod messages;
 mod mixing;
 mod money;
 mod properties;
