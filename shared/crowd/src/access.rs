@@ -1,6 +1,6 @@
 //! Who may work in a pool, and on which tasks.
 
-use quorate_toloka::types::{Decimal, Distribution, DistributionScope, PricingInterval};
+use quorate_toloka::types::{Decimal, Distribution, DistributionScope, Filter, PricingInterval};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     filter,
     mixer::Recipe,
-    model::{Kind, PoolRow, ProjectRow, WorkerRow},
+    model::{Kind, PoolRow, ProjectRow, WorkerRow, money},
     store::Db,
 };
 
@@ -67,11 +67,10 @@ pub(crate) fn is_admitted(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Re
     if is_banned(db, &worker.id, pool)? || !may_see(worker, pool) {
         return Ok(false);
     }
-    if let Some(filter) = &pool.form.filter {
-        let skill = |id: &str| skill_value(db, worker, id);
-        if !filter::passes(filter, &worker.profile, &skill)? {
-            return Ok(false);
-        }
+    if let Some(filter) = &pool.form.filter
+        && !passes(db, &pool.owner, filter, worker)?
+    {
+        return Ok(false);
     }
     passed_training(db, worker, pool)
 }
@@ -92,13 +91,25 @@ fn may_see(worker: &WorkerRow, pool: &PoolRow) -> bool {
         || worker.profile.get("adult_allowed").and_then(Value::as_bool) == Some(true)
 }
 
-fn skill_value(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<Option<f64>> {
-    let Ok(id) = id.parse() else {
-        return Ok(None);
+/// Whether a worker passes a requester's filter. Skills of other requesters are unknown to it.
+pub(crate) fn passes(
+    db: &Db<'_>,
+    owner: &str,
+    filter: &Filter,
+    worker: &WorkerRow,
+) -> Result<bool> {
+    let skill = |id: &str| {
+        let Ok(id) = id.parse::<i64>() else {
+            return Ok(None);
+        };
+        let value = db.row(
+            "SELECT value FROM user_skills WHERE skill = ?1 AND user = ?2 AND owner = ?3",
+            (id, &worker.id, owner),
+            |row| money(row.get_ref(0)?.as_str()?),
+        )?;
+        Ok(value.and_then(|value| value.to_f64()))
     };
-    Ok(db
-        .skill_value(&worker.id, id)?
-        .and_then(|value| value.to_f64()))
+    filter::passes(filter, &worker.profile, &skill)
 }
 
 fn passed_training(db: &Db<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<bool> {

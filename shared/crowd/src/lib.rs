@@ -22,12 +22,14 @@
 //! | `requester`, `worker` | the routes for requesters and for workers |
 //! | `access`, `mixer`, `filter` | who may work in a pool, and which tasks make a page |
 //! | `work`, `money` | a page from taking to paying |
+//! | `attachments`, `messages` | files in answers; what requesters and workers write to each other |
 //! | `quality`, `rules` | what collectors count, and what rules do |
 //! | `consensus` | which answer the platform takes for right: dynamic overlap, aggregation |
 //! | `lifecycle`, `clock` | what happens by itself, and platform time |
 //! | `page`, `simulate` | the page for people, and workers that are none |
 
 mod access;
+mod attachments;
 mod clock;
 mod consensus;
 mod error;
@@ -36,6 +38,7 @@ mod http;
 mod ids;
 mod lifecycle;
 mod list;
+mod messages;
 mod mixer;
 mod model;
 mod money;

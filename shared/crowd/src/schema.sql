@@ -267,3 +267,150 @@ CREATE TABLE solutions (
     answer     TEXT NOT NULL,
     PRIMARY KEY (operation, task)
 ) WITHOUT ROWID;
+
+-- Services beside pools and tasks: bonuses, files, messages.
+
+-- amount, user, assignment and comment are also part of body; here lists and sums find them.
+CREATE TABLE bonuses (
+    id         INTEGER PRIMARY KEY,
+    owner      TEXT NOT NULL,
+    user       TEXT NOT NULL,
+    assignment TEXT,
+    amount     TEXT NOT NULL,
+    comment    TEXT,
+    created    INTEGER NOT NULL,
+    body       TEXT NOT NULL
+);
+CREATE INDEX bonuses_owner ON bonuses (owner, id);
+CREATE INDEX bonuses_user ON bonuses (user);
+CREATE INDEX bonuses_assignment ON bonuses (assignment) WHERE assignment IS NOT NULL;
+
+-- Files that workers uploaded for an assignment; their bytes in parts.
+CREATE TABLE attachments (
+    n          INTEGER PRIMARY KEY,
+    id         TEXT NOT NULL UNIQUE,
+    assignment INTEGER NOT NULL,
+    pool       INTEGER NOT NULL,
+    name       TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size       INTEGER NOT NULL,
+    created    INTEGER NOT NULL
+);
+CREATE INDEX attachments_pool ON attachments (pool, id);
+CREATE INDEX attachments_assignment ON attachments (assignment);
+CREATE TABLE attachment_parts (
+    attachment INTEGER NOT NULL,
+    position   INTEGER NOT NULL,
+    bytes      BLOB NOT NULL,
+    PRIMARY KEY (attachment, position)
+);
+
+-- Threads of messages between a requester and workers. parent: the message to many workers that
+-- one of them answers. folders: a bit for each folder of the requester. compose: to whom the
+-- requester sent it; meta: the work that it is about.
+CREATE TABLE threads (
+    id         INTEGER PRIMARY KEY,
+    owner      TEXT NOT NULL,
+    parent     INTEGER,
+    topic      TEXT NOT NULL,
+    answerable INTEGER NOT NULL,
+    folders    INTEGER NOT NULL,
+    compose    TEXT,
+    meta       TEXT,
+    created    INTEGER NOT NULL
+);
+CREATE INDEX threads_owner ON threads (owner, id);
+CREATE INDEX threads_parent ON threads (parent) WHERE parent IS NOT NULL;
+
+-- The workers who take part in a thread.
+CREATE TABLE thread_workers (
+    worker INTEGER NOT NULL,
+    thread INTEGER NOT NULL,
+    unread INTEGER NOT NULL,
+    PRIMARY KEY (worker, thread)
+) WITHOUT ROWID;
+CREATE INDEX thread_workers_thread ON thread_workers (thread, worker);
+
+-- worker: who wrote it; NULL is the requester, 0 the platform.
+CREATE TABLE messages (
+    n       INTEGER PRIMARY KEY,
+    thread  INTEGER NOT NULL,
+    worker  INTEGER,
+    text    TEXT NOT NULL,
+    created INTEGER NOT NULL
+);
+CREATE INDEX messages_thread ON messages (thread, n);
+CREATE INDEX messages_worker ON messages (worker, created) WHERE worker IS NOT NULL;
+
+-- Sums over the tasks and assignments of a pool, so that its figures cost the same however large
+-- it grows. tasks: how many; wanted, done: answers wanted and there, of tasks of finite overlap.
+CREATE TABLE task_sums (
+    pool   INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    tasks  INTEGER NOT NULL,
+    wanted INTEGER NOT NULL,
+    done   INTEGER NOT NULL,
+    PRIMARY KEY (pool, kind)
+) WITHOUT ROWID;
+CREATE TRIGGER task_sums_insert AFTER INSERT ON tasks BEGIN
+    INSERT INTO task_sums (pool, kind, tasks, wanted, done)
+    VALUES (NEW.pool, NEW.kind, 1, coalesce(NEW.overlap, 0), coalesce(min(NEW.done, NEW.overlap), 0))
+    ON CONFLICT (pool, kind) DO UPDATE SET
+        tasks = tasks + 1, wanted = wanted + excluded.wanted, done = done + excluded.done;
+END;
+CREATE TRIGGER task_sums_update AFTER UPDATE OF overlap, done ON tasks BEGIN
+    UPDATE task_sums SET
+        wanted = wanted - coalesce(OLD.overlap, 0) + coalesce(NEW.overlap, 0),
+        done = done - coalesce(min(OLD.done, OLD.overlap), 0) + coalesce(min(NEW.done, NEW.overlap), 0)
+    WHERE pool = NEW.pool AND kind = NEW.kind;
+END;
+-- A task whose known solutions change may become one of another kind.
+CREATE TRIGGER task_sums_kind AFTER UPDATE OF kind ON tasks WHEN NEW.kind <> OLD.kind BEGIN
+    UPDATE task_sums SET
+        tasks = tasks - 1,
+        wanted = wanted - coalesce(NEW.overlap, 0),
+        done = done - coalesce(min(NEW.done, NEW.overlap), 0)
+    WHERE pool = OLD.pool AND kind = OLD.kind;
+    INSERT INTO task_sums (pool, kind, tasks, wanted, done)
+    VALUES (NEW.pool, NEW.kind, 1, coalesce(NEW.overlap, 0), coalesce(min(NEW.done, NEW.overlap), 0))
+    ON CONFLICT (pool, kind) DO UPDATE SET
+        tasks = tasks + 1, wanted = wanted + excluded.wanted, done = done + excluded.done;
+END;
+
+-- millis: from taking to submitting, of those that were submitted.
+CREATE TABLE assignment_sums (
+    pool        INTEGER NOT NULL,
+    status      TEXT NOT NULL,
+    reward      TEXT NOT NULL,
+    assignments INTEGER NOT NULL,
+    millis      INTEGER NOT NULL,
+    PRIMARY KEY (pool, status, reward)
+) WITHOUT ROWID;
+CREATE TRIGGER assignment_sums_insert AFTER INSERT ON assignments BEGIN
+    INSERT INTO assignment_sums (pool, status, reward, assignments, millis)
+    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0))
+    ON CONFLICT (pool, status, reward) DO UPDATE SET
+        assignments = assignments + 1, millis = millis + excluded.millis;
+END;
+CREATE TRIGGER assignment_sums_update AFTER UPDATE OF status ON assignments BEGIN
+    UPDATE assignment_sums SET
+        assignments = assignments - 1, millis = millis - coalesce(OLD.submitted - OLD.created, 0)
+    WHERE pool = OLD.pool AND status = OLD.status AND reward = OLD.reward;
+    INSERT INTO assignment_sums (pool, status, reward, assignments, millis)
+    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0))
+    ON CONFLICT (pool, status, reward) DO UPDATE SET
+        assignments = assignments + 1, millis = millis + excluded.millis;
+END;
+
+-- When a worker last took or submitted a page.
+CREATE TABLE worker_activity (
+    worker INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL
+);
+CREATE INDEX worker_activity_at ON worker_activity (at);
+CREATE TRIGGER worker_activity_taken AFTER INSERT ON assignments BEGIN
+    INSERT OR REPLACE INTO worker_activity (worker, at) VALUES (NEW.worker, NEW.created);
+END;
+CREATE TRIGGER worker_activity_submitted AFTER UPDATE OF submitted ON assignments BEGIN
+    INSERT OR REPLACE INTO worker_activity (worker, at) VALUES (NEW.worker, NEW.submitted);
+END;

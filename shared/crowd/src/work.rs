@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{
     access::{self, NextPage, No},
-    consensus,
+    attachments, consensus,
     error::{Error, FieldErrors, Result},
-    ids, lifecycle, mixer,
+    ids, lifecycle, messages, mixer,
     model::{AssignmentRow, Kind, PoolRow, TaskRow, WorkerRow},
     quality::{self, Event},
     rules,
@@ -60,6 +60,12 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
     let reward = access::reward(tx, worker, pool)?;
     if !tx.hold(&pool.owner, tx.cost(reward))? {
         lifecycle::close(tx, pool.id, "NOT_ENOUGH_BALANCE")?;
+        messages::notify(
+            tx,
+            pool,
+            "A pool was closed",
+            "The balance does not cover the next page. Open the pool again when it does.",
+        )?;
         return Ok(Taken::Nothing(No::PoolClosed));
     }
     let (suite, tasks) = match page {
@@ -214,7 +220,7 @@ fn hand_out(
 }
 
 /// An assignment of this worker.
-fn own(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<AssignmentRow> {
+pub(crate) fn own(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<AssignmentRow> {
     let row = db.assignment(id)?;
     if row.worker == worker.n {
         Ok(row)
@@ -224,7 +230,7 @@ fn own(db: &Db<'_>, worker: &WorkerRow, id: &str) -> Result<AssignmentRow> {
 }
 
 /// Refuses what is no longer in the worker's hand.
-fn must_be_active(row: &AssignmentRow) -> Result<()> {
+pub(crate) fn must_be_active(row: &AssignmentRow) -> Result<()> {
     match row.status.as_str() {
         "ACTIVE" => Ok(()),
         "EXPIRED" => Err(Error::conflict(
@@ -258,11 +264,14 @@ pub(crate) fn submit(
     must_be_active(&row)?;
     let pool = tx.pool(row.pool)?;
     let page: Vec<TaskRow> = tx.page(row.n)?.into_iter().map(|(task, _)| task).collect();
-    check_solutions(&tx.project(pool.project)?.spec(), &page, &solutions)?;
+    let spec = tx.project(pool.project)?.spec();
+    check_solutions(&spec, &page, &solutions)?;
+    attachments::check(tx, &row, &spec, &solutions)?;
 
     let hints = wrong_training(&page, &solutions);
     if hints.is_empty() {
         record(tx, &pool, &row, &page, &solutions, &digest)?;
+        attachments::keep_only(tx, row.n, &solutions)?;
         consensus::adapt_overlap(tx, &pool, &page)?;
         follow_up(tx, worker, &pool, &row)?;
         return Ok(Submitted::done(pool.auto_accepts()));
@@ -528,6 +537,7 @@ fn give_back(tx: &Tx<'_>, row: &AssignmentRow, status: &str) -> Result<()> {
         "UPDATE tasks SET issued = issued - 1 WHERE n IN (SELECT task FROM answers WHERE assignment = ?1)",
         [row.n],
     )?;
+    attachments::keep_only(tx, row.n, &[])?;
     tx.run(
         "UPDATE suites SET issued = issued - 1 WHERE id = ?1 AND mixed = 0",
         [&row.suite],

@@ -14,10 +14,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    access,
+    access, attachments,
     error::{Error, Result},
     http::{Answer, Body, Id, Query, WorkerToken, json, ok},
-    ids,
+    ids, messages,
     model::{AssignmentRow, PoolRow, WorkerRow, decimal_id, money},
     platform::{Platform, blocking},
     store::Db,
@@ -41,6 +41,8 @@ pub(crate) fn routes() -> Router<Platform> {
         .route("/api/worker/v1/assignments/{id}/submit", post(submit))
         .route("/api/worker/v1/assignments/{id}/skip", post(skip))
         .route("/api/worker/v1/assignments/{id}/exit", post(exit))
+        .merge(attachments::routes())
+        .merge(messages::routes())
 }
 
 /// What a new worker, or one who comes back, sends.
@@ -151,7 +153,13 @@ async fn me(State(p): State<Platform>, token: WorkerToken) -> Answer {
             [worker.n],
             |row| Ok((money(row.get_ref(0)?.as_str()?)?, row.get(1)?)),
         )?;
-        let earned: Decimal = rewards.iter().map(|(reward, count)| reward * Decimal::from(*count)).sum();
+        let bonuses: Vec<(Decimal, i64)> = db.rows(
+            "SELECT amount, count(*) FROM bonuses WHERE user = ?1 GROUP BY amount",
+            [&worker.id],
+            |row| Ok((money(row.get_ref(0)?.as_str()?)?, row.get(1)?)),
+        )?;
+        let paid = rewards.iter().chain(&bonuses);
+        let earned: Decimal = paid.map(|(amount, count)| amount * Decimal::from(*count)).sum();
         let banned = db.number(
             "SELECT EXISTS (SELECT 1 FROM restrictions WHERE user = ?1
                AND scope IN ('SYSTEM', 'ALL_PROJECTS') AND (will_expire IS NULL OR will_expire > ?2))",

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::operations::{self, Done};
 use crate::{
+    access,
     error::{Error, Result},
     http::{Answer, Body, Requester},
-    model::{PoolRow, money, wire},
+    model::{PoolRow, WorkerRow, money, wire},
     platform::Platform,
     store::Db,
     work,
@@ -17,28 +18,20 @@ use crate::{
 /// The most figures in one request.
 const MOST_FIGURES: usize = 1_000;
 
+/// The longest time over which workers are counted, a year.
+const MOST_HOURS: u32 = 8_784;
+
 pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body) -> Answer {
+    let account = who.0.clone();
+    // Nobody who writes waits while the figures are read.
+    let (asked, values) = p
+        .read(move |db| {
+            let asked: Vec<AnalyticsRequest> = body.parse()?;
+            let values = figures(db, &account, &asked)?;
+            Ok((asked, values))
+        })
+        .await?;
     p.write(move |tx| {
-        let asked: Vec<AnalyticsRequest> = body.parse()?;
-        if asked.is_empty() || asked.len() > MOST_FIGURES {
-            return Err(Error::body(format!("Ask for 1 to {MOST_FIGURES} figures")));
-        }
-        let mut values = Vec::new();
-        for request in &asked {
-            if request.subject != "POOL" {
-                return Err(Error::field(
-                    "subject",
-                    "VALUE_NOT_ALLOWED",
-                    "The subject must be POOL",
-                ));
-            }
-            let pool = tx.pool_of(&who.0, &request.subject_id)?;
-            values.push(json!({
-                "request": request,
-                "result": figure(tx, &request.name, &pool)?,
-                "finished": wire(tx.now()),
-            }));
-        }
         let operation = operations::record(
             tx,
             &who.0,
@@ -56,53 +49,89 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
     .await
 }
 
-/// One figure about a pool.
-fn figure(db: &Db<'_>, name: &AnalyticsName, pool: &PoolRow) -> Result<Value> {
+/// The answers to all questions, in their order.
+fn figures(db: &Db<'_>, who: &str, asked: &[AnalyticsRequest]) -> Result<Vec<Value>> {
+    if asked.is_empty() || asked.len() > MOST_FIGURES {
+        return Err(Error::body(format!("Ask for 1 to {MOST_FIGURES} figures")));
+    }
+    let mut values = Vec::new();
+    for request in asked {
+        if request.subject != "POOL" {
+            return Err(Error::field(
+                "subject",
+                "VALUE_NOT_ALLOWED",
+                "The subject must be POOL",
+            ));
+        }
+        let pool = db.pool_of(who, &request.subject_id)?;
+        values.push(json!({
+            "request": request,
+            "result": figure(db, request, &pool)?,
+            "finished": wire(db.now()),
+        }));
+    }
+    Ok(values)
+}
+
+/// One figure about a pool. Each is read from sums or once per worker, never once per task.
+fn figure(db: &Db<'_>, request: &AnalyticsRequest, pool: &PoolRow) -> Result<Value> {
     use AnalyticsName as Name;
-    let count = |sql: &str| db.number(sql, [pool.id]).map(Value::from);
-    match name {
+    let in_state =
+        |states: &[&str]| -> Result<Value> { Ok(assignments(db, pool, states)?.0.into()) };
+    match &request.name {
         Name::CompletionPercentage => completion(db, pool),
-        Name::RealTasksCount => count("SELECT count(*) FROM tasks WHERE pool = ?1 AND kind = 0"),
-        Name::SubmittedAssignmentsCount => {
-            count("SELECT count(*) FROM assignments WHERE pool = ?1 AND submitted IS NOT NULL")
+        Name::RealTasksCount => {
+            let sql = "SELECT tasks FROM task_sums WHERE pool = ?1 AND kind = 0";
+            db.number(sql, [pool.id]).map(Value::from)
         }
-        Name::SkippedAssignmentsCount => {
-            count("SELECT count(*) FROM assignments WHERE pool = ?1 AND status = 'SKIPPED'")
+        Name::SubmittedAssignmentsCount => in_state(SUBMITTED),
+        Name::SkippedAssignmentsCount => in_state(&["SKIPPED"]),
+        Name::RejectedAssignmentsCount => in_state(&["REJECTED"]),
+        Name::ApprovedAssignmentsCount => in_state(&["ACCEPTED"]),
+        Name::AvgSubmitAssignmentMillis => {
+            let (count, millis) = assignments(db, pool, SUBMITTED)?;
+            Ok((millis / count.max(1)).into())
         }
-        Name::RejectedAssignmentsCount => {
-            count("SELECT count(*) FROM assignments WHERE pool = ?1 AND status = 'REJECTED'")
-        }
-        Name::ApprovedAssignmentsCount => {
-            count("SELECT count(*) FROM assignments WHERE pool = ?1 AND status = 'ACCEPTED'")
-        }
-        Name::AvgSubmitAssignmentMillis => count(
-            "SELECT CAST(avg(submitted - created) AS INTEGER) FROM assignments
-             WHERE pool = ?1 AND submitted IS NOT NULL",
-        ),
         Name::SpentBudget => spent(db, pool),
-        Name::UniqueWorkersCount => {
-            count("SELECT count(DISTINCT worker) FROM assignments WHERE pool = ?1")
-        }
-        Name::UniqueSubmittersCount => count(
-            "SELECT count(DISTINCT worker) FROM assignments WHERE pool = ?1 AND submitted IS NOT NULL",
-        ),
+        Name::UniqueWorkersCount => workers(db, pool, ""),
+        Name::UniqueSubmittersCount => workers(db, pool, "AND a.submitted IS NOT NULL"),
         Name::EstimatedAssignmentsCount => estimated(db, pool),
-        Name::ActiveWorkersByFilterCount | Name::Unknown(_) => Err(Error::field(
+        Name::ActiveWorkersByFilterCount => active_workers(db, pool, request.interval_hours),
+        Name::Unknown(_) => Err(Error::field(
             "name",
             "UNKNOWN_ENUM_VALUE",
-            format!("The figure {name} is not offered"),
+            format!("The figure {} is not offered", request.name),
         )),
     }
 }
 
-/// How many percent of the answers that the pool waits for are there. A pool that waits for no
-/// certain number (infinite overlap only) says so.
+/// The states of an assignment that has been submitted.
+const SUBMITTED: &[&str] = &["SUBMITTED", "ACCEPTED", "REJECTED"];
+
+/// How many assignments are in one of these states, and the milliseconds that they took.
+fn assignments(db: &Db<'_>, pool: &PoolRow, states: &[&str]) -> Result<(i64, i64)> {
+    let mut sums = (0, 0);
+    for state in states {
+        let found: Option<(i64, i64)> = db.row(
+            "SELECT coalesce(sum(assignments), 0), coalesce(sum(millis), 0) FROM assignment_sums
+             WHERE pool = ?1 AND status = ?2",
+            (pool.id, state),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let (count, millis) = found.unwrap_or_default();
+        sums = (sums.0 + count, sums.1 + millis);
+    }
+    Ok(sums)
+}
+
+/// How many percent of the answers that the pool waits for are there: answers to real tasks, or to
+/// the others in a pool without. A pool that waits for no certain number (infinite overlap only)
+/// says so.
 fn completion(db: &Db<'_>, pool: &PoolRow) -> Result<Value> {
     let (wanted, done): (i64, i64) = db
         .row(
-            "SELECT coalesce(sum(overlap), 0), coalesce(sum(min(done, overlap)), 0) FROM tasks
-             WHERE pool = ?1 AND overlap IS NOT NULL
-               AND kind = (SELECT min(kind) FROM tasks WHERE pool = ?1)",
+            "SELECT wanted, done FROM task_sums WHERE pool = ?1 AND tasks > 0
+             ORDER BY kind LIMIT 1",
             [pool.id],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?
@@ -114,7 +143,7 @@ fn completion(db: &Db<'_>, pool: &PoolRow) -> Result<Value> {
 /// Rewards that were paid, without the fee.
 fn spent(db: &Db<'_>, pool: &PoolRow) -> Result<Value> {
     let groups: Vec<(Decimal, i64)> = db.rows(
-        "SELECT reward, count(*) FROM assignments WHERE pool = ?1 AND status = 'ACCEPTED' GROUP BY reward",
+        "SELECT reward, assignments FROM assignment_sums WHERE pool = ?1 AND status = 'ACCEPTED'",
         [pool.id],
         |row| Ok((money(row.get_ref(0)?.as_str()?)?, row.get(1)?)),
     )?;
@@ -125,10 +154,48 @@ fn spent(db: &Db<'_>, pool: &PoolRow) -> Result<Value> {
     Ok(work::number(sum))
 }
 
+/// How many workers have an assignment of the pool that is `such`.
+fn workers(db: &Db<'_>, pool: &PoolRow, such: &str) -> Result<Value> {
+    let sql = format!(
+        "SELECT count(*) FROM workers w WHERE EXISTS
+           (SELECT 1 FROM assignments a WHERE a.worker = w.n AND a.pool = ?1 {such})"
+    );
+    db.number(&sql, [pool.id]).map(Value::from)
+}
+
+/// How many workers pass the pool's filter and took or submitted a page, of any pool, within the
+/// last hours.
+fn active_workers(db: &Db<'_>, pool: &PoolRow, hours: Option<u32>) -> Result<Value> {
+    let path = "interval_hours";
+    let hours =
+        hours.ok_or_else(|| Error::field(path, "VALUE_REQUIRED", "Say how many hours back"))?;
+    if !(1..=MOST_HOURS).contains(&hours) {
+        let message = format!("Value must be between 1 and {MOST_HOURS}");
+        return Err(Error::field(path, "VALUE_OUT_OF_BOUNDS", message));
+    }
+    let active = db.rows(
+        &format!(
+            "{} WHERE n IN (SELECT worker FROM worker_activity WHERE at >= ?1)",
+            WorkerRow::SELECT
+        ),
+        [db.now() - i64::from(hours) * 3_600_000],
+        WorkerRow::read,
+    )?;
+    let mut count = 0;
+    for worker in active {
+        let passes = match &pool.form.filter {
+            Some(filter) => access::passes(db, &pool.owner, filter, &worker)?,
+            None => true,
+        };
+        count += u64::from(passes);
+    }
+    Ok(count.into())
+}
+
 /// Pages that the pool takes in all, when every page is full.
 fn estimated(db: &Db<'_>, pool: &PoolRow) -> Result<Value> {
     let answers = db.number(
-        "SELECT sum(overlap) FROM tasks WHERE pool = ?1 AND kind = 0 AND overlap IS NOT NULL",
+        "SELECT wanted FROM task_sums WHERE pool = ?1 AND kind = 0",
         [pool.id],
     )?;
     let per_page = u64::from(pool.mixer().real_tasks_count.max(1));

@@ -23,12 +23,6 @@ const LIST: Spec = Spec {
         ("status", "status", Kind::Words, Use::Equal),
         ("pool_id", "pool", Kind::Number, Use::Equal),
         ("task_suite_id", "suite", Kind::Text, Use::Equal),
-        (
-            "user_id",
-            "(SELECT w.id FROM workers w WHERE w.n = worker)",
-            Kind::Text,
-            Use::Equal,
-        ),
         ("created", "created", Kind::Time, Use::Order),
         ("submitted", "submitted", Kind::Time, Use::Order),
         ("accepted", "accepted", Kind::Time, Use::Order),
@@ -50,6 +44,7 @@ fn solution(output_values: Values) -> Solution {
 /// The assignment as requesters see it.
 pub(super) fn view(db: &Db<'_>, row: AssignmentRow, who: &str) -> Result<Assignment> {
     let user = db.worker(row.worker)?.id;
+    let bonuses = db.bonus_ids(&row.id)?;
     let mut tasks = Vec::new();
     let mut solutions = Vec::new();
     for (task, answer) in db.page(row.n)? {
@@ -82,7 +77,7 @@ pub(super) fn view(db: &Db<'_>, row: AssignmentRow, who: &str) -> Result<Assignm
         public_comment: row.comment,
         mixed: Some(row.mixed),
         automerged: Some(false),
-        bonus_ids: None,
+        bonus_ids: (!bonuses.is_empty()).then_some(bonuses),
         owner: Some(owner(who)),
         created: Some(wire(row.created)),
         submitted: row.submitted.map(wire),
@@ -112,6 +107,9 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
         }
         let mut list = list::Query::parse(&LIST, params)?
             .and("pool IN (SELECT p.id FROM pools p WHERE p.owner = ?)", who.0.clone());
+        if let Some(user) = params.get("user_id") {
+            list = list.and("worker = (SELECT w.n FROM workers w WHERE w.id = ?)", user.clone());
+        }
         if let Some(task) = params.get("task_id") {
             list = list.and(
                 "n IN (SELECT a.assignment FROM answers a JOIN tasks t ON t.n = a.task WHERE t.id = ?)",

@@ -4,7 +4,12 @@
 
 mod analytics;
 mod assignments;
+mod attachments;
 mod batch;
+mod bonuses;
+mod clone;
+mod difference;
+mod messages;
 mod operations;
 mod pools;
 mod projects;
@@ -48,6 +53,7 @@ pub(crate) fn routes() -> Router<Platform> {
             post(pools::close_for_update),
         )
         .route("/api/v1/pools/{id}/archive", post(pools::archive))
+        .route("/api/v1/pools/{id}/clone", post(clone::pool))
         .route(
             "/api/v1/trainings",
             get(pools::list_trainings).post(pools::create_training),
@@ -66,6 +72,7 @@ pub(crate) fn routes() -> Router<Platform> {
             "/api/v1/trainings/{id}/archive",
             post(pools::archive_training),
         )
+        .route("/api/v1/trainings/{id}/clone", post(clone::training))
         .route("/api/v1/tasks", get(tasks::list).post(tasks::create))
         .route("/api/v1/tasks/{id}", get(tasks::read).patch(tasks::patch))
         .route(
@@ -117,10 +124,33 @@ pub(crate) fn routes() -> Router<Platform> {
             post(solutions::by_task),
         )
         .route("/api/v1/aggregated-solutions/{id}", get(solutions::list))
+        .route(
+            "/api/v1/user-bonuses",
+            get(bonuses::list).post(bonuses::create),
+        )
+        .route("/api/v1/user-bonuses/{id}", get(bonuses::read))
+        .route("/api/v1/attachments", get(attachments::list))
+        .route("/api/v1/attachments/{id}", get(attachments::read))
+        .route(
+            "/api/v1/attachments/{id}/download",
+            get(attachments::download),
+        )
+        .route("/api/v1/message-threads", get(messages::list))
+        .route("/api/v1/message-threads/compose", post(messages::compose))
+        .route("/api/v1/message-threads/{id}/reply", post(messages::reply))
+        .route(
+            "/api/v1/message-threads/{id}/add-to-folders",
+            post(messages::add_to_folders),
+        )
+        .route(
+            "/api/v1/message-threads/{id}/remove-from-folders",
+            post(messages::remove_from_folders),
+        )
         .route("/api/v1/operations", get(operations::list))
         .route("/api/v1/operations/{id}", get(operations::read))
         .route("/api/v1/operations/{id}/log", get(operations::log))
         .route("/api/staging/analytics-2", post(analytics::create))
+        .route("/api/staging/projects/{id}/check", post(difference::check))
         .route(
             "/api/new/requester/pools/{id}/assignments.tsv",
             get(tsv::download),

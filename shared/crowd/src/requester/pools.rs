@@ -25,6 +25,9 @@ const LIST: Spec = Spec {
         ("project_id", "project", Kind::Number, Use::Equal),
         ("created", "created", Kind::Time, Use::Order),
         ("last_started", "last_started", Kind::Time, Use::Order),
+        ("owner_id", "owner", Kind::Text, Use::Equal),
+        // No account belongs to a company.
+        ("owner_company_id", "NULL", Kind::Text, Use::Equal),
     ],
     default_limit: 50,
     max_limit: 300,
@@ -199,25 +202,31 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
     p.write(move |tx| {
         let mut form: Pool = body.parse()?;
         let project = check_pool(tx, &who.0, &form)?;
-        name_collectors(tx, form.quality_control.as_mut());
-        let id = tx.next_decimal("pools")?;
-        tx.run(
-            "INSERT INTO pools (id, owner, project, training, status, created, priority, will_expire,
-               last_added, body) VALUES (?1, ?2, ?3, 0, 'CLOSED', ?4, ?5, ?6, ?4, ?7)",
-            (
-                id,
-                &who.0,
-                project.id,
-                tx.now(),
-                form.priority.unwrap_or(0),
-                form.will_expire.map(|time| time.as_millis()),
-                pool_body(&form)?,
-            ),
-        )?;
-        keep_collectors(tx, &who.0, project.id, id, form.quality_control.as_ref())?;
+        let id = insert(tx, &who.0, project.id, &mut form)?;
         Ok(json(StatusCode::CREATED, tx.pool(id)?.wire()))
     })
     .await
+}
+
+/// Stores a new pool, closed, and returns its id.
+pub(super) fn insert(tx: &Tx<'_>, who: &str, project: i64, form: &mut Pool) -> Result<i64> {
+    name_collectors(tx, form.quality_control.as_mut());
+    let id = tx.next_decimal("pools")?;
+    tx.run(
+        "INSERT INTO pools (id, owner, project, training, status, created, priority, will_expire,
+           last_added, body) VALUES (?1, ?2, ?3, 0, 'CLOSED', ?4, ?5, ?6, ?4, ?7)",
+        (
+            id,
+            who,
+            project,
+            tx.now(),
+            form.priority.unwrap_or(0),
+            form.will_expire.map(|time| time.as_millis()),
+            pool_body(form)?,
+        ),
+    )?;
+    keep_collectors(tx, who, project, id, form.quality_control.as_ref())?;
+    Ok(id)
 }
 
 /// Settings change only while nobody works by them.
@@ -312,7 +321,7 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
 // --- Trainings.
 
 /// A training of `who`.
-fn training_of(db: &Db<'_>, who: &str, id: &str) -> Result<PoolRow> {
+pub(super) fn training_of(db: &Db<'_>, who: &str, id: &str) -> Result<PoolRow> {
     let pool = db.pool_of(who, id)?;
     if pool.is_training() {
         Ok(pool)
@@ -360,29 +369,33 @@ pub(super) async fn create_training(
     p.write(move |tx| {
         let form: Training = body.parse()?;
         let project = check_training(tx, &who.0, &form)?;
-        let name = format!("{} - training", project.form.public_name);
-        let skill = Skill {
-            public_name: Some(LocalizedText::from([("EN".to_owned(), name.clone())])),
-            name,
-            ..Skill::default()
-        };
-        let skill = tx.add_skill(&who.0, &skill, true)?;
-        let id = tx.next_decimal("pools")?;
-        tx.run(
-            "INSERT INTO pools (id, owner, project, training, status, created, priority, skill,
-               last_added, body) VALUES (?1, ?2, ?3, 1, 'CLOSED', ?4, 0, ?5, ?4, ?6)",
-            (
-                id,
-                &who.0,
-                project.id,
-                tx.now(),
-                skill,
-                training_body(&form)?,
-            ),
-        )?;
+        let id = insert_training(tx, &who.0, &project, &form)?;
         Ok(json(StatusCode::CREATED, tx.pool(id)?.wire_training()?))
     })
     .await
+}
+
+/// Stores a new training, closed, with a skill of its own, and returns its id.
+pub(super) fn insert_training(
+    tx: &Tx<'_>,
+    who: &str,
+    project: &ProjectRow,
+    form: &Training,
+) -> Result<i64> {
+    let name = format!("{} - training", project.form.public_name);
+    let skill = Skill {
+        public_name: Some(LocalizedText::from([("EN".to_owned(), name.clone())])),
+        name,
+        ..Skill::default()
+    };
+    let skill = tx.add_skill(who, &skill, true)?;
+    let id = tx.next_decimal("pools")?;
+    tx.run(
+        "INSERT INTO pools (id, owner, project, training, status, created, priority, skill,
+           last_added, body) VALUES (?1, ?2, ?3, 1, 'CLOSED', ?4, 0, ?5, ?4, ?6)",
+        (id, who, project.id, tx.now(), skill, training_body(form)?),
+    )?;
+    Ok(id)
 }
 
 pub(super) async fn update_training(

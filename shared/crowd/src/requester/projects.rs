@@ -20,6 +20,21 @@ const LIST: Spec = Spec {
         ("id", "id", Kind::Number, Use::Order),
         ("status", "status", Kind::Words, Use::Equal),
         ("created", "created", Kind::Time, Use::Order),
+        (
+            "public_name",
+            "body ->> 'public_name'",
+            Kind::Text,
+            Use::Order,
+        ),
+        (
+            "private_comment",
+            "body ->> 'private_comment'",
+            Kind::Text,
+            Use::Order,
+        ),
+        ("owner_id", "owner", Kind::Text, Use::Equal),
+        // No account belongs to a company.
+        ("owner_company_id", "NULL", Kind::Text, Use::Equal),
     ],
     default_limit: 50,
     max_limit: 300,
@@ -38,7 +53,7 @@ pub(super) fn find(db: &Db<'_>, who: &str, id: &str) -> Result<ProjectRow> {
     Ok(project)
 }
 
-fn check(form: &Project) -> Result<()> {
+pub(super) fn check(form: &Project) -> Result<()> {
     let mut errors = FieldErrors::new();
     if form.public_name.trim().is_empty() {
         errors.insert(

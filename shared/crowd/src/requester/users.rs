@@ -1,7 +1,10 @@
 //! The requester's own account, bans of workers, what is known about a worker.
 
 use axum::{extract::State, http::StatusCode, response::IntoResponse};
-use quorate_toloka::types::{RestrictionScope, UserRestriction};
+use quorate_toloka::types::{
+    Decimal, RestrictionScope, UserAttributes, UserMetadata, UserRestriction, Values,
+};
+use rust_decimal::prelude::FromPrimitive as _;
 use serde_json::{Value, json};
 
 use crate::{
@@ -139,26 +142,43 @@ pub(super) async fn metadata(State(p): State<Platform>, _: Requester, Id(id): Id
                 WorkerRow::read,
             )?
             .ok_or_else(|| Error::not_found("worker", &id))?;
-        let known = |key: &str| worker.profile.get(key).cloned().unwrap_or(Value::Null);
-        // What the platform sees, as opposed to what the worker wrote.
-        let attributes: serde_json::Map<String, Value> = [
-            "country_by_phone",
-            "country_by_ip",
-            "client_type",
-            "user_agent_type",
-            "device_category",
-            "os_family",
-        ]
-        .iter()
-        .filter_map(|key| Some(((*key).to_owned(), worker.profile.get(*key)?.clone())))
-        .collect();
-        Ok(ok(json!({
-            "id": id,
-            "country": known("country"),
-            "languages": known("languages"),
-            "adult_allowed": known("adult_allowed"),
-            "attributes": attributes,
-        })))
+        Ok(ok(described(&worker)))
     })
     .await
+}
+
+/// What requesters may know about a worker. A worker wrote it, so only what has the right type is
+/// passed on.
+fn described(worker: &WorkerRow) -> UserMetadata {
+    let known = |key: &str| worker.profile.get(key);
+    let text = |key: &str| known(key).and_then(Value::as_str).map(str::to_owned);
+    let whole = |key: &str| known(key).and_then(Value::as_i64);
+    let languages = known("languages").and_then(Value::as_array).map(|codes| {
+        codes
+            .iter()
+            .filter_map(|code| code.as_str().map(str::to_owned))
+            .collect()
+    });
+    UserMetadata {
+        id: worker.id.clone(),
+        country: text("country"),
+        languages,
+        adult_allowed: known("adult_allowed").and_then(Value::as_bool),
+        attributes: Some(UserAttributes {
+            country_by_phone: text("country_by_phone"),
+            country_by_ip: text("country_by_ip"),
+            client_type: text("client_type"),
+            user_agent_type: text("user_agent_type"),
+            device_category: text("device_category"),
+            os_family: text("os_family"),
+            os_version: known("os_version")
+                .and_then(Value::as_f64)
+                .and_then(Decimal::from_f64),
+            os_version_major: whole("os_version_major"),
+            os_version_minor: whole("os_version_minor"),
+            os_version_bugfix: whole("os_version_bugfix"),
+            other: Values::new(),
+        }),
+        other: Values::new(),
+    }
 }

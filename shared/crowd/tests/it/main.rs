@@ -8,8 +8,14 @@
 )]
 
 mod api;
+mod attachments;
+mod bonuses;
+mod clones;
 mod consensus;
+mod figures;
+mod lists;
 mod lives;
+mod messages;
 mod mixing;
 mod money;
 mod properties;

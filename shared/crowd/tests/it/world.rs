@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate_crowd::{Clock, Config, Platform, serve};
-use reqwest::Method;
+use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 
 pub(crate) const START: &str = "2026-01-01T00:00:00Z";
@@ -296,6 +296,38 @@ impl World {
         let path = format!("/api/worker/v1{path}");
         let (status, text) = self.send(Some(&authorization), method, &path, body).await;
         (status, parse(&text))
+    }
+
+    /// Uploads a file of a worker for a page.
+    pub(crate) async fn upload(
+        &self,
+        worker: &Worker,
+        page: &str,
+        name: &str,
+        bytes: Vec<u8>,
+    ) -> (u16, Value) {
+        let path = format!("/api/worker/v1/assignments/{page}/attachments?name={name}");
+        let request = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .header("Authorization", format!("Worker {}", worker.token))
+            .header("Content-Type", "image/png; charset=x")
+            .body(bytes);
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, parse(&response.text().await.unwrap()))
+    }
+
+    /// A download of the requester: the headers and the bytes.
+    pub(crate) async fn download(&self, path: &str) -> (HeaderMap, Vec<u8>) {
+        let request = self
+            .http
+            .get(format!("{}{path}", self.url))
+            .header("Authorization", "ApiKey local");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        let headers = response.headers().clone();
+        (headers, response.bytes().await.unwrap().to_vec())
     }
 
     /// Takes a page: the assignment, or `Err` with the reason.
