@@ -23,11 +23,13 @@
 //! | `access`, `mixer`, `filter` | who may work in a pool, and which tasks make a page |
 //! | `work`, `money` | a page from taking to paying |
 //! | `quality`, `rules` | what collectors count, and what rules do |
+//! | `webhooks`, `courier` | who is told of what, and how it is brought to them |
 //! | `lifecycle`, `clock` | what happens by itself, and platform time |
 //! | `page`, `simulate` | the page for people, and workers that are none |
 
 mod access;
 mod clock;
+mod courier;
 mod error;
 mod filter;
 mod http;
@@ -45,6 +47,7 @@ mod rules;
 pub mod simulate;
 mod store;
 mod validate;
+mod webhooks;
 mod work;
 mod worker;
 

@@ -18,7 +18,7 @@ use crate::{error::Result, platform::Settings};
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The version of the schema, kept in the file's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Why the platform's data cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,7 @@ pub(crate) struct Db<'a> {
 pub(crate) struct Tx<'a> {
     db: Db<'a>,
     counter: Cell<i64>,
+    told: Cell<bool>,
 }
 
 impl<'a> Deref for Tx<'a> {
@@ -136,6 +137,7 @@ impl Store {
                 now: Cell::new(now.max(floor)),
             },
             counter: Cell::new(counter),
+            told: Cell::new(false),
         };
         let value = body(&tx)?;
         let (now, counter) = (tx.now(), tx.counter.get());
@@ -225,6 +227,16 @@ impl Tx<'_> {
     /// Runs a statement that returns no rows.
     pub(crate) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
         Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// Notes that an event was written down for a webhook.
+    pub(crate) fn has_told(&self) {
+        self.told.set(true);
+    }
+
+    /// Whether an event was written down for a webhook.
+    pub(crate) fn told(&self) -> bool {
+        self.told.get()
     }
 
     /// A number that was never returned before.

@@ -11,6 +11,7 @@ mod skills;
 mod tasks;
 mod tsv;
 mod users;
+mod webhooks;
 
 use axum::{
     Router,
@@ -21,7 +22,7 @@ use crate::platform::Platform;
 
 /// The routes of the requester API.
 pub(crate) fn routes() -> Router<Platform> {
-    Router::new()
+    webhooks::routes()
         .route("/api/v1/requester", get(users::requester))
         .route(
             "/api/v1/projects",

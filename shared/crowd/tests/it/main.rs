@@ -16,5 +16,6 @@ mod restart;
 mod rules;
 mod table;
 mod trainings;
+mod webhooks;
 mod workers;
 mod world;
