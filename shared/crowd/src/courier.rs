@@ -17,7 +17,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -221,8 +221,8 @@ fn enveloped(events: &str) -> String {
 pub(crate) struct Attempt {
     /// When it began, in the machine's milliseconds.
     pub(crate) sent: i64,
-    /// How long it took.
-    pub(crate) millis: i64,
+    /// When it ended.
+    pub(crate) ended: i64,
     /// What the receiver answered.
     pub(crate) status: Option<u16>,
     /// Why it failed, in the API's words.
@@ -233,15 +233,10 @@ impl Attempt {
     fn failed(sent: i64, error: &'static str) -> Self {
         Self {
             sent,
-            millis: 0,
+            ended: sent,
             status: None,
             error: Some(error),
         }
-    }
-
-    /// When it ended, in the machine's milliseconds.
-    pub(crate) fn ended(&self) -> i64 {
-        self.sent.saturating_add(self.millis)
     }
 }
 
@@ -387,7 +382,6 @@ impl Platform {
             let signature = webhook::sign(secret, sent, body.as_bytes());
             request = request.header(webhook::SIGNATURE, signature);
         }
-        let started = Instant::now();
         let answer = request.body(body).send().await;
         let (status, error) = match answer {
             Ok(answer) => (Some(answer.status()), wrong(answer.status())),
@@ -395,7 +389,7 @@ impl Platform {
         };
         Ok(Attempt {
             sent,
-            millis: i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX),
+            ended: self.clock().machine_millis(),
             status: status.map(|status| status.as_u16()),
             error,
         })
@@ -461,7 +455,7 @@ fn settle(tx: &Tx<'_>, webhook: i64, events: i64, last: i64, attempt: &Attempt) 
     } else {
         tx.run(
             "UPDATE webhooks SET failures = failures + 1, next_try = ?2 WHERE n = ?1",
-            (webhook, attempt.ended().saturating_add(pause(failures))),
+            (webhook, attempt.ended + pause(failures)),
         )?;
         tx.run(
             "UPDATE tallies SET value = value + 1 WHERE name = 'failed'",
@@ -485,7 +479,7 @@ fn log(tx: &Tx<'_>, webhook: i64, events: i64, attempt: &Attempt) -> Result<()> 
         (
             webhook,
             attempt.sent,
-            attempt.millis,
+            (attempt.ended - attempt.sent).max(0),
             events,
             attempt.status,
             attempt.error,

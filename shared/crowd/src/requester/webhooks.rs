@@ -324,7 +324,7 @@ async fn test(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     let (uuid, attempt) = p.test_webhook(address, event).await?;
     let body = json!({
         "success": attempt.error.is_none(),
-        "responseReceivedAt": attempt.status.map(|_| wire(attempt.ended())),
+        "responseReceivedAt": attempt.status.map(|_| wire(attempt.ended)),
         "errorType": attempt.error,
         "originalStatusCode": attempt.status,
         "uuids": [uuid],
