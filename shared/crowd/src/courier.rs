@@ -221,7 +221,7 @@ fn enveloped(events: &str) -> String {
 pub(crate) struct Attempt {
     /// When it began, in the machine's milliseconds.
     pub(crate) sent: i64,
-    /// When it ended.
+    /// When it ended, likewise.
     pub(crate) ended: i64,
     /// What the receiver answered.
     pub(crate) status: Option<u16>,

@@ -24,6 +24,7 @@
 //! | `work`, `money` | a page from taking to paying |
 //! | `quality`, `rules` | what collectors count, and what rules do |
 //! | `webhooks`, `courier` | who is told of what, and how it is brought to them |
+//! | `limits`, `metrics` | how often a requester may ask; how the platform fares |
 //! | `lifecycle`, `clock` | what happens by itself, and platform time |
 //! | `page`, `simulate` | the page for people, and workers that are none |
 
@@ -35,7 +36,9 @@ mod filter;
 mod http;
 mod ids;
 mod lifecycle;
+mod limits;
 mod list;
+mod metrics;
 mod mixer;
 mod model;
 mod money;
@@ -55,6 +58,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{Method, Uri},
+    middleware::from_fn_with_state,
 };
 
 use crate::error::Error;
@@ -65,10 +69,12 @@ pub use crate::{
 };
 
 impl Platform {
-    /// The platform as routes: the requester API, the worker API and the page for workers.
+    /// The platform as routes: the requester API, the worker API, the page for workers,
+    /// and `/metrics`.
     pub fn router(&self) -> Router {
-        requester::routes()
+        limits::guard(self, requester::routes())
             .merge(worker::routes())
+            .merge(metrics::routes())
             .with_state(self.clone())
             .merge(page::routes())
             .fallback(|method: Method, uri: Uri| async move {
@@ -78,5 +84,6 @@ impl Platform {
                 Error::no_method(method.as_str(), uri.path())
             })
             .layer(DefaultBodyLimit::max(http::MOST_BODY_BYTES))
+            .layer(from_fn_with_state(self.clone(), metrics::measure))
     }
 }

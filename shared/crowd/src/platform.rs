@@ -21,6 +21,8 @@ use crate::{
     courier::Courier,
     error::{Error, Result},
     ids, lifecycle,
+    limits::Limits,
+    metrics::Metrics,
     store::{Db, OpenError, Store, Tx},
 };
 
@@ -42,6 +44,9 @@ pub struct Config {
     pub balance: Decimal,
     /// The key that new workers must know. `None`: made once at random and kept with the data.
     pub invite: Option<String>,
+    /// Whether requesters are kept within the documented rates and quotas
+    /// ([`quorate_toloka::limits`]). The counts are in memory: a restart begins anew.
+    pub rate_limits: bool,
     /// Rounds that a worker's password is stretched by (PBKDF2-HMAC-SHA256).
     pub password_rounds: u32,
 }
@@ -57,6 +62,7 @@ impl Default for Config {
             fee: Decimal::ZERO,
             balance: Decimal::from(1_000_000),
             invite: None,
+            rate_limits: false,
             password_rounds: 600_000,
         }
     }
@@ -125,6 +131,8 @@ struct Inner {
     /// When something is due next (an expiry, a closing), in milliseconds.
     due: AtomicI64,
     courier: Courier,
+    limits: Option<Limits>,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Platform {
@@ -165,6 +173,8 @@ impl Platform {
             settings,
             due: AtomicI64::new(i64::MIN),
             courier: Courier::default(),
+            limits: config.rate_limits.then(Limits::default),
+            metrics: Metrics::default(),
         })))
     }
 
@@ -201,6 +211,15 @@ impl Platform {
 
     pub(crate) fn courier(&self) -> &Courier {
         &self.0.courier
+    }
+
+    /// What requesters have used of their rates and quotas, if anybody counts.
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.0.limits.as_ref()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -8,7 +8,9 @@
 )]
 
 mod api;
+mod limits;
 mod lives;
+mod metrics;
 mod mixing;
 mod money;
 mod properties;
