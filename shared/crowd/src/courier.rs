@@ -43,7 +43,7 @@ use crate::{
 const MOST_EVENTS: i64 = 100;
 
 /// A delivery takes no further event when it is this large.
-const ENOUGH_BYTES: usize = 1 << 20;
+const ENOUGH_BYTES: usize = 1 << 18;
 
 /// Deliveries that are under way at once.
 const AT_ONCE: usize = 64;

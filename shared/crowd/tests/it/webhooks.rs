@@ -1,21 +1,26 @@
 //! Webhooks: what receivers get, believed by the signature check of our own client.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex},
 };
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
-use quorate_crowd::{Config, Platform, RequesterKey};
+use futures_util::future::join_all;
+use proptest::prelude::*;
+use quorate_crowd::{Config, RequesterKey};
 use quorate_toloka::{
     Client, Secret,
-    types::{Event, EventType},
+    types::{Delivery, Event, EventType, Time},
     webhook,
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::world::{World, config, id, many, parse, real};
+use crate::{
+    restart::in_a_process,
+    world::{Worker, World, config, id, many, parse, real},
+};
 
 const SECRET: &str = "a-secret-of-the-receiver";
 const PATH: &str = "/api/v1/webhook-subscriptions";
@@ -31,9 +36,10 @@ struct Receiver {
 struct Inbox {
     /// Signature and body of each delivery, as they came.
     came: Mutex<Vec<(Option<String>, Bytes)>>,
-    /// The next answers; 204 when there is none. `None` never answers.
+    /// The next answers; 204 when there is none. `None` is one when it is released.
     answers: Mutex<VecDeque<Option<u16>>>,
     arrived: Notify,
+    released: Notify,
 }
 
 impl Drop for Receiver {
@@ -79,6 +85,13 @@ impl Receiver {
             .collect()
     }
 
+    /// The events so far, whenever they were signed.
+    fn all_events(&self) -> Vec<Event> {
+        let came = self.inbox.came.lock().unwrap();
+        let read = |body: &Bytes| serde_json::from_slice::<Delivery>(body).unwrap().events;
+        came.iter().flat_map(|(_, body)| read(body)).collect()
+    }
+
     /// The kinds of the events of every delivery.
     fn kinds(&self, w: &World) -> Vec<Vec<EventType>> {
         let kinds = |events: Vec<Event>| events.into_iter().map(|event| event.kind).collect();
@@ -99,7 +112,10 @@ async fn take(
     let answer = inbox.answers.lock().unwrap().pop_front();
     let status = match answer {
         Some(Some(status)) => status,
-        Some(None) => std::future::pending().await,
+        Some(None) => {
+            inbox.released.notified().await;
+            204
+        }
         None => 204,
     };
     let mut headers = HeaderMap::new();
@@ -414,6 +430,30 @@ async fn a_receiver_that_hangs_delays_nobody_else_and_no_worker() {
 }
 
 #[tokio::test]
+async fn what_happens_during_a_delivery_is_in_the_next() {
+    let w = World::new().await;
+    let r = Receiver::answering([None]).await;
+    let pool = open_pool(&w, 20, json!({})).await;
+    let item = subscription(&pool, "ASSIGNMENT_CREATED", &r.url);
+    w.ok("PUT", PATH, item).await;
+    let a = w.worker("a").await;
+    let first = w.take(&a, &pool).await.unwrap();
+    let meanwhile = async {
+        r.inbox.arrived.notified().await;
+        let second = w.take(&a, &pool).await.unwrap();
+        // A second courier does not bring what the first one has.
+        w.platform().deliver().await.unwrap();
+        assert_eq!(r.deliveries(&w).len(), 1);
+        r.inbox.released.notify_one();
+        second
+    };
+    let (done, second) = tokio::join!(w.platform().deliver(), meanwhile);
+    done.unwrap();
+    let told: Vec<String> = assignments(r.deliveries(&w).concat());
+    assert_eq!(told, [id(&first), id(&second)]);
+}
+
+#[tokio::test]
 async fn many_events_come_in_few_deliveries_and_none_is_lost() {
     let w = World::new().await;
     let r = Receiver::new().await;
@@ -433,11 +473,7 @@ async fn many_events_come_in_few_deliveries_and_none_is_lost() {
     let came = r.deliveries(&w);
     let sizes: Vec<usize> = came.iter().map(Vec::len).collect();
     assert_eq!(sizes, [100, 5]);
-    let told: Vec<String> = came
-        .concat()
-        .into_iter()
-        .map(|e| e.assignment_id.unwrap())
-        .collect();
+    let told: Vec<String> = assignments(came.concat());
     assert_eq!(told, pages, "in the order in which it happened");
 }
 
@@ -751,8 +787,259 @@ async fn a_running_platform_delivers_by_itself() {
     assert_eq!(r.kinds(&w), [[EventType::AssignmentCreated]]);
 }
 
-#[test]
-fn a_platform_says_nothing_of_secrets_when_it_is_printed() {
-    let platform = Platform::open(config()).unwrap();
-    assert!(!format!("{platform:?}").contains("secret"));
+#[tokio::test]
+async fn a_platform_killed_under_load_tells_all_that_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let r = Receiver::new().await;
+    let (mut child, w) = in_a_process(folder.path()).await;
+    let over = json!({"mixer_config": {"real_tasks_count": 1}});
+    let pool = open_pool(&w, 200, over).await;
+    w.ok(
+        "PUT",
+        PATH,
+        subscription(&pool, "ASSIGNMENT_CREATED", &r.url),
+    )
+    .await;
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let workers = join_all(names.map(|name| w.worker(name))).await;
+    let taken = Mutex::new(Vec::new());
+    let enough = Notify::new();
+    // Until the platform does not answer any more.
+    let take = async |worker: &Worker| {
+        let path = format!("{}/api/worker/v1/pools/{pool}/assignments", w.url());
+        let http = quorate_toloka::http_builder().no_proxy().build().unwrap();
+        let request = || {
+            http.post(&path)
+                .header("Authorization", format!("Worker {}", worker.token))
+        };
+        while let Ok(answer) = request().send().await
+            && let Ok(answer) = answer.json::<Value>().await
+            && !answer["assignment"].is_null()
+        {
+            taken.lock().unwrap().push(id(&answer["assignment"]));
+            if taken.lock().unwrap().len() == 40 {
+                enough.notify_one();
+            }
+        }
+    };
+    let work = join_all(workers.iter().map(take));
+    let (_, ()) = tokio::join!(work, async {
+        enough.notified().await;
+        child.kill().unwrap();
+    });
+    child.wait().unwrap();
+
+    let again = World::with(Config {
+        data: Some(folder.path().to_owned()),
+        ..config()
+    })
+    .await;
+    again.platform().deliver().await.unwrap();
+    let told: BTreeSet<String> = assignments(r.deliveries(&again).concat());
+    let list = format!("/api/v1/assignments?pool_id={pool}&limit=1000");
+    let stored = again.get(&list).await;
+    let stored: BTreeSet<String> = stored["items"].as_array().unwrap().iter().map(id).collect();
+    assert_eq!(told, stored, "an assignment comes with its event");
+    let taken: BTreeSet<String> = taken.into_inner().unwrap().into_iter().collect();
+    assert!(taken.len() >= 40 && stored.is_superset(&taken));
+}
+
+/// The assignments that events are about.
+fn assignments<C: FromIterator<String>>(events: Vec<Event>) -> C {
+    let ids = events.into_iter().map(|event| event.assignment_id.unwrap());
+    ids.collect()
+}
+
+/// Time is paused: it passes at once while everybody waits.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_takes_too_long_is_tried_again_later() {
+    let w = World::new().await;
+    let r = Receiver::answering([None; 2]).await;
+    let pool = open_pool(&w, 20, json!({})).await;
+    let made = w
+        .ok(
+            "PUT",
+            PATH,
+            subscription(&pool, "ASSIGNMENT_CREATED", &r.url),
+        )
+        .await;
+    let webhook = id(&made["items"]["0"]);
+    w.take(&w.worker("a").await, &pool).await.unwrap();
+    w.platform().deliver().await.unwrap();
+    let log = log(&w, &webhook).await;
+    assert_eq!(log["items"][0]["error_type"], "REQUEST_TIMEOUT");
+    assert_eq!(log["items"][0]["status_code"], Value::Null);
+    assert_eq!(log["waiting"], 1);
+    assert_eq!(log["next_try"], "2026-01-01T00:00:01.000");
+}
+
+#[tokio::test]
+async fn only_so_many_tests_run_at_once() {
+    let w = World::new().await;
+    let r = Receiver::answering([None; 8]).await;
+    let pool = w.pool(&w.project().await, json!({})).await;
+    let made = w
+        .ok("PUT", PATH, subscription(&pool, "POOL_CLOSED", &r.url))
+        .await;
+    let path = format!("{PATH}/{}/test", id(&made["items"]["0"]));
+    let test = async || w.ok("POST", &path, Value::Null).await;
+    let ninth = async {
+        while r.deliveries(&w).len() < 8 {
+            r.inbox.arrived.notified().await;
+        }
+        test().await
+    };
+    let tests = join_all((0..8).map(|_| test()));
+    tokio::select! {
+        _ = tests => panic!("the receiver hangs"),
+        result = ninth => assert_eq!(result["errorType"], "TOO_MANY_CONNECTIONS"),
+    }
+}
+
+/// What may happen next to a pool whose webhooks are watched.
+#[derive(Clone, Debug)]
+enum Step {
+    Take,
+    Submit,
+    Skip,
+    Exit,
+    Pass(u64),
+    Review(bool),
+    /// The receiver fails so often.
+    Fail(usize),
+    Deliver,
+    /// The platform dies and starts again.
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => Just(Step::Take),
+        4 => Just(Step::Submit),
+        1 => Just(Step::Skip),
+        1 => Just(Step::Exit),
+        1 => (1..400u64).prop_map(Step::Pass),
+        2 => any::<bool>().prop_map(Step::Review),
+        2 => (1..4usize).prop_map(Step::Fail),
+        3 => Just(Step::Deliver),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// The events that the state of an assignment says there were.
+fn expected(assignment: &Value) -> Vec<(String, &'static str, String)> {
+    let id = id(assignment);
+    [
+        ("created", "ASSIGNMENT_CREATED"),
+        ("submitted", "ASSIGNMENT_SUBMITTED"),
+        ("accepted", "ASSIGNMENT_APPROVED"),
+        ("rejected", "ASSIGNMENT_REJECTED"),
+        ("skipped", "ASSIGNMENT_SKIPPED"),
+        ("expired", "ASSIGNMENT_EXPIRED"),
+    ]
+    .into_iter()
+    .filter_map(|(when, kind)| Some((id.clone(), kind, assignment[when].as_str()?.to_owned())))
+    .collect()
+}
+
+async fn check_steps(steps: Vec<Step>) {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = || Config {
+        data: Some(folder.path().to_owned()),
+        ..config()
+    };
+    let r = Receiver::new().await;
+    let mut w = World::with(stored()).await;
+    let over = json!({"auto_accept_solutions": false});
+    let pool = open_pool(&w, 40, over).await;
+    subscribe(&w, &pool, &r.url).await;
+    let a = w.worker("a").await;
+    let mut hand = Vec::new();
+    let list = format!("/api/v1/assignments?pool_id={pool}&limit=1000");
+    for step in steps {
+        match step {
+            Step::Take => hand.extend(w.take(&a, &pool).await),
+            Step::Submit => {
+                if let Some(page) = hand.pop() {
+                    w.submit(&a, &page, &["cat", "cat"]).await;
+                }
+            }
+            Step::Skip | Step::Exit => {
+                if let Some(page) = hand.pop() {
+                    let how = if matches!(step, Step::Skip) {
+                        "skip"
+                    } else {
+                        "exit"
+                    };
+                    let path = format!("/assignments/{}/{how}", id(&page));
+                    w.work(&a, "POST", &path, Value::Null).await;
+                }
+            }
+            Step::Pass(seconds) => w.pass(seconds),
+            Step::Review(accept) => {
+                let done = w.get(&format!("{list}&status=SUBMITTED")).await;
+                if let Some(page) = done["items"].as_array().unwrap().first() {
+                    let status = if accept { "ACCEPTED" } else { "REJECTED" };
+                    let verdict = json!({"status": status, "public_comment": "so"});
+                    let path = format!("/api/v1/assignments/{}", id(page));
+                    w.ok("PATCH", &path, verdict).await;
+                }
+            }
+            Step::Fail(times) => r.answer_next(&vec![Some(503); times]),
+            Step::Deliver => w.platform().deliver().await.unwrap(),
+            Step::Restart => {
+                let now = w.platform().clock().now();
+                drop(w);
+                w = World::with(stored()).await;
+                w.platform().clock().not_before(now);
+            }
+        }
+    }
+    r.inbox.answers.lock().unwrap().clear();
+    w.pass(300);
+    w.platform().tick().unwrap();
+    w.platform().deliver().await.unwrap();
+
+    let state = w.get(&list).await;
+    let mut expected: Vec<_> = state["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(expected)
+        .collect();
+    let mut told = Vec::new();
+    let mut last: BTreeMap<String, Time> = BTreeMap::new();
+    let mut known = BTreeSet::new();
+    for event in r.all_events() {
+        if !known.insert(event.uuid.clone()) {
+            continue;
+        }
+        let at = event.event_time.unwrap();
+        let (webhook, id) = (
+            event.webhook_subscription_id.unwrap(),
+            event.assignment_id.unwrap(),
+        );
+        if let Some(before) = last.insert(webhook, at) {
+            assert!(before <= at, "in order");
+        }
+        told.push((id, kind_of(&event.kind), at.to_string()));
+    }
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
+fn kind_of(kind: &EventType) -> &'static str {
+    ALL.into_iter()
+        .find(|known| *known == kind.as_str())
+        .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn every_event_is_told_in_order_whatever_fails(steps in prop::collection::vec(step(), 5..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(check_steps(steps));
+    }
 }
