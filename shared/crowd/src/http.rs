@@ -7,6 +7,7 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
     http::{StatusCode, header, request::Parts, uri::Authority},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,8 +24,20 @@ use crate::{
 /// The largest body that is read.
 pub(crate) const MOST_BODY_BYTES: usize = 32 * 1024 * 1024;
 
+/// The longest path and query together, far above what any client of the API sends.
+const MOST_URI_BYTES: usize = 16 * 1024;
+
 /// What a handler returns.
 pub(crate) type Answer = Result<Response>;
+
+/// Refuses addresses that are too long to be any.
+pub(crate) async fn bound_uri(request: Request, next: Next) -> Response {
+    let uri = request.uri();
+    if uri.path().len() + uri.query().map_or(0, str::len) > MOST_URI_BYTES {
+        return Error::uri_too_long(MOST_URI_BYTES).into_response();
+    }
+    next.run(request).await
+}
 
 /// An answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: impl Serialize) -> Response {

@@ -3,7 +3,10 @@
 //! `?status=OPEN&created_gte=…&id_gt=…&sort=-created,id&limit=50`. Filters combine; there is no
 //! offset: a client asks for what comes after the last key it has seen.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use quorate_toloka::types::Page;
@@ -221,7 +224,7 @@ fn limit(spec: &Spec, params: &Params) -> Result<usize> {
 }
 
 fn order(spec: &Spec, sort: &str) -> Result<String> {
-    let mut keys = Vec::new();
+    let (mut keys, mut sorted) = (Vec::new(), BTreeSet::new());
     let mut by_id = false;
     for key in sort.split(',').filter(|key| !key.is_empty()) {
         let (name, direction) = match key.strip_prefix('-') {
@@ -240,7 +243,10 @@ fn order(spec: &Spec, sort: &str) -> Result<String> {
             ));
         };
         by_id |= name == "id";
-        keys.push(format!("{column} {direction}"));
+        // Named again it changes nothing, and SQL takes only so many.
+        if sorted.insert(name) {
+            keys.push(format!("{column} {direction}"));
+        }
     }
     // Equal keys must not come in a different order on every page.
     if !by_id && let Some((_, column, ..)) = spec.fields.iter().find(|(field, ..)| *field == "id") {
@@ -289,6 +295,8 @@ mod tests {
         assert_eq!(query.order, "created DESC, id ASC");
         assert_eq!(query.limit, 50);
         assert_eq!(parse(&[]).unwrap().order, "id ASC");
+        let again = parse(&[("sort", "created,-id,-created,id")]).unwrap();
+        assert_eq!(again.order, "created ASC, id DESC");
     }
 
     #[test]
