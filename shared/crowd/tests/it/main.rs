@@ -13,6 +13,7 @@ mod bonuses;
 mod clones;
 mod consensus;
 mod figures;
+mod fuzz;
 mod hostile;
 mod limits;
 mod lists;

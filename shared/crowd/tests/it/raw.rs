@@ -92,6 +92,22 @@ pub(crate) const ROUTES: &[(&str, &str)] = &[
     ("/metrics", "GET"),
 ];
 
+/// What people who mean harm write into fields for text.
+pub(crate) const TEXTS: &[&str] = &[
+    "'; DROP TABLE tasks; --",
+    "\" OR \"1\"=\"1",
+    "%' UNION SELECT value FROM meta --",
+    "?1 :a @b $c",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>\"'><b>",
+    "{{7*7}} ${7*7} #{7*7} \\u0000",
+    "=HYPERLINK(\"http://e.com\")",
+    "a\tb\r\nc\n\"d\"\r",
+    "\u{0}\u{1}\u{7f}\u{feff}\u{202e}\u{fffd}\u{10ffff}",
+    " ",
+    "../../etc/passwd",
+];
+
 /// Where workers sign in: the one route that is open to all.
 pub(crate) const SIGN_IN: &str = "/api/worker/v1/workers";
 
@@ -437,7 +453,7 @@ pub(crate) fn samples(known: &Known) -> Vec<Sample> {
             "/api/worker/v1/assignments/{id}/submit" => {
                 json!({"solutions": [{"output_values": {"result": "cat", "out1": [1]}}]})
             }
-            "/api/worker/v1/messages" => json!({"pool_id": "", "topic": {"EN": "t"}, "text": {"EN": "m"}}),
+            "/api/worker/v1/messages" if method == "POST" => json!({"pool_id": "", "topic": {"EN": "t"}, "text": {"EN": "m"}}),
             "/api/worker/v1/messages/{id}/reply" => json!({"text": {"EN": "m"}}),
             _ => Value::Null,
         };
@@ -483,4 +499,23 @@ fn name(body: &mut Value, known: &Known) {
         };
         *value = json!(known.ids[of]);
     }
+}
+
+/// The JSON pointers of all parts of a value.
+pub(crate) fn pointers(value: &Value, at: String, found: &mut Vec<String>) {
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                pointers(item, format!("{at}/{index}"), found);
+            }
+        }
+        Value::Object(fields) => {
+            for (key, item) in fields {
+                pointers(item, format!("{at}/{}", escaped(key)), found);
+            }
+        }
+        _ => {}
+    }
+    found.push(at);
 }
