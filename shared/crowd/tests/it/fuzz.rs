@@ -4,6 +4,7 @@
 //! As a test it runs the same inputs every time, and those in `tests/fuzz`, which found something
 //! once. By hand libFuzzer looks for inputs that reach new code: `./test fuzz`.
 
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use crate::raw::{Known, Raw, Sample, TEXTS, pointers, samples};
 
 /// Inputs of the ordinary test, and the most bytes of one.
-const INPUTS: u64 = 300;
+const INPUTS: u64 = 100;
 const MOST_BYTES: usize = 400;
 
 /// The most requests of one input.
@@ -25,7 +26,8 @@ const MOST_REQUESTS: usize = 12;
 struct Start {
     folder: tempfile::TempDir,
     known: Known,
-    samples: Vec<Sample>,
+    /// Without a body, and with one.
+    samples: (Vec<Sample>, Vec<Sample>),
 }
 
 static START: LazyLock<Start> = LazyLock::new(|| {
@@ -34,7 +36,8 @@ static START: LazyLock<Start> = LazyLock::new(|| {
     // It would call the receiver.
     let samples = samples(&known).into_iter();
     let samples = samples.filter(|one| !one.route.ends_with("/test"));
-    Start { folder, samples: samples.collect(), known }
+    let samples = samples.partition(|one| one.body.is_null());
+    Start { folder, samples, known }
 });
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -104,9 +107,14 @@ fn change(body: &mut Value, choices: &mut Choices<'_>) {
     let how = choices.byte() % 8;
     let Some(part) = body.pointer_mut(&place) else { return };
     match how {
-        0..=3 => *part = choices.pick(&EDGES).clone(),
+        0 | 1 => *part = choices.pick(&EDGES).clone(),
+        2 | 3 => {
+            let alike = EDGES.iter().filter(|edge| discriminant(*edge) == discriminant(part));
+            let alike: Vec<&Value> = alike.collect();
+            *part = (*choices.pick(&alike)).clone();
+        }
         4 => {
-            let other = &choices.pick(&START.samples).body;
+            let other = &choices.pick(&START.samples.1).body;
             let mut parts = Vec::new();
             pointers(other, String::new(), &mut parts);
             let of = choices.pick(&parts).as_str();
@@ -149,7 +157,7 @@ fn damage(text: &mut Vec<u8>, choices: &mut Choices<'_>) {
 fn path(sample: &Sample, choices: &mut Choices<'_>) -> String {
     let mut query = sample.query.clone();
     if choices.byte().is_multiple_of(4) {
-        let names = START.samples.iter().flat_map(|one| &one.query);
+        let names = START.samples.0.iter().flat_map(|one| &one.query);
         let names: Vec<&(String, String)> = names.collect();
         let (name, value) = *choices.pick(&names);
         let value = match choices.pick(&EDGES) {
@@ -164,7 +172,13 @@ fn path(sample: &Sample, choices: &mut Choices<'_>) -> String {
         .iter()
         .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
     let pairs = pairs.collect::<Vec<_>>().join("&");
-    format!("{}?{pairs}", START.known.path(&sample.route))
+    let (ids, path) = (&START.known.ids, START.known.path(&sample.route));
+    // One pool is open, the other one is closed.
+    let path = match choices.byte() % 2 {
+        0 => path.replace(&ids["pools"], &ids["by hand"]),
+        _ => path,
+    };
+    format!("{path}?{pairs}")
 }
 
 /// Sends what an input says.
@@ -187,7 +201,10 @@ async fn send(input: &[u8]) {
         if choices.0.is_empty() {
             break;
         }
-        let sample = choices.pick(&START.samples);
+        // Mostly requests with a body.
+        let (reads, writes) = &START.samples;
+        let of = if choices.byte() < 50 { reads } else { writes };
+        let sample = choices.pick(of);
         let path = path(sample, &mut choices);
         let how = choices.byte();
         let mut body = sample.body.clone();
