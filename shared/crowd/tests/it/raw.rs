@@ -233,7 +233,7 @@ impl Raw {
         let found = statement.query_map([], |row| row.get(0)).unwrap();
         self.secrets = found.map(Result::unwrap).collect();
         drop(statement);
-        let known = [KEY, OTHER_KEY, PASSWORD, INVITE, &self.known.token].map(str::to_owned);
+        let known = [KEY, OTHER_KEY, PASSWORD, &self.known.token].map(str::to_owned);
         self.secrets.extend(known.into_iter().filter(|secret| !secret.is_empty()));
     }
 
