@@ -260,8 +260,8 @@ impl AssignmentsTsv {
 
 /// Rows out of chunks of bytes, which may end anywhere.
 struct Parser {
-    /// The first bytes, until they are enough for a byte order mark: the reader passes over one
-    /// only when it gets it whole.
+    /// The first bytes, until they are more than a byte order mark: the reader passes over one
+    /// only when it gets it whole, and takes one alone for an empty table.
     head: Option<Vec<u8>>,
     reader: Reader,
     bytes: Vec<u8>,
@@ -295,7 +295,7 @@ impl Parser {
         loop {
             if let Some(mut head) = self.head.take() {
                 head.extend_from_slice(&mem::take(input));
-                if head.len() < 3 && !self.ended {
+                if head.len() <= 3 && !self.ended {
                     self.head = Some(head);
                     return Ok(Parsed::NeedsMore);
                 }
