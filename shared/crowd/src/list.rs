@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The bytes after which a page has no further item: large objects come in smaller pages.
-const MOST_PAGE_BYTES: usize = 16 * 1024 * 1024;
+const MOST_PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Query parameters by name.
 pub(crate) type Params = BTreeMap<String, String>;

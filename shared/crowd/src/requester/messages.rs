@@ -2,8 +2,8 @@
 
 use axum::{extract::State, http::StatusCode};
 use quorate_toloka::types::{
-    ComposeDetails, ComposeMessage, Folder, MessageFolders, MessageThread, Page,
-    RecipientsSelectType, ReplyMessage, Values,
+    ComposeDetails, ComposeMessage, Folder, MessageFolders, RecipientsSelectType, ReplyMessage,
+    Values,
 };
 
 use crate::{

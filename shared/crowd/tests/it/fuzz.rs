@@ -37,7 +37,11 @@ static START: LazyLock<Start> = LazyLock::new(|| {
     let samples = samples(&known).into_iter();
     let samples = samples.filter(|one| !one.route.ends_with("/test"));
     let samples = samples.partition(|one| one.body.is_null());
-    Start { folder, samples, known }
+    Start {
+        folder,
+        samples,
+        known,
+    }
 });
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -75,16 +79,64 @@ impl<'a> Choices<'a> {
 /// Values at the edges of what fields hold.
 static EDGES: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let mut edges = vec![
-        json!(null), json!(true), json!(false), json!(0), json!(1), json!(-1), json!(2), json!(100),
-        json!(30_000), json!(30_001), json!(i32::MAX), json!(u32::MAX), json!(i64::MAX), json!(i64::MIN),
-        json!(u64::MAX), json!(0.1), json!(0.005), json!(0.000_000_001), json!(1e18), json!(1e30), json!(-1e308),
-        json!(5e-324), json!(1e-28), json!(""), json!(" "), json!("\0"), json!("0"), json!("-1"), json!("1e400"),
-        json!("NaN"), json!("9223372036854775807"), json!("79228162514264337593543950335"),
-        json!("0001-01-01T00:00:00"), json!("9999-12-31T23:59:59.999"), json!("-9999-01-01T00:00:00"),
-        json!("2026-01-01T00:00:01"), json!([]), json!({}), json!([[]]), json!([null]), json!({"": {}}),
-        json!("x".repeat(3_000)), json!(vec![0; 300]), json!("OPEN"), json!("ACCEPTED"), json!("REJECTED"),
-        json!("DELETED"), json!("EN"), json!({"EN": "text"}), json!("result"), json!("cat"), json!("color"),
-        json!("AUTOMATED"), json!("DAWID_SKENE"), json!("skill"), json!("DYNAMIC"), json!("PERMANENT"), json!("DAYS"),
+        json!(null),
+        json!(true),
+        json!(false),
+        json!(0),
+        json!(1),
+        json!(-1),
+        json!(2),
+        json!(100),
+        json!(30_000),
+        json!(30_001),
+        json!(i32::MAX),
+        json!(u32::MAX),
+        json!(i64::MAX),
+        json!(i64::MIN),
+        json!(u64::MAX),
+        json!(0.1),
+        json!(0.005),
+        json!(0.000_000_001),
+        json!(1e18),
+        json!(1e30),
+        json!(-1e308),
+        json!(5e-324),
+        json!(1e-28),
+        json!(""),
+        json!(" "),
+        json!("\0"),
+        json!("0"),
+        json!("-1"),
+        json!("1e400"),
+        json!("NaN"),
+        json!("9223372036854775807"),
+        json!("79228162514264337593543950335"),
+        json!("0001-01-01T00:00:00"),
+        json!("9999-12-31T23:59:59.999"),
+        json!("-9999-01-01T00:00:00"),
+        json!("2026-01-01T00:00:01"),
+        json!([]),
+        json!({}),
+        json!([[]]),
+        json!([null]),
+        json!({"": {}}),
+        json!("x".repeat(3_000)),
+        json!(vec![0; 300]),
+        json!("OPEN"),
+        json!("ACCEPTED"),
+        json!("REJECTED"),
+        json!("DELETED"),
+        json!("EN"),
+        json!({"EN": "text"}),
+        json!("result"),
+        json!("cat"),
+        json!("color"),
+        json!("AUTOMATED"),
+        json!("DAWID_SKENE"),
+        json!("skill"),
+        json!("DYNAMIC"),
+        json!("PERMANENT"),
+        json!("DAYS"),
     ];
     edges.extend(TEXTS.iter().map(|text| json!(text)));
     let deep = (0..100).fold(json!(0), |inner, _| json!([inner]));
@@ -95,8 +147,26 @@ static EDGES: LazyLock<Vec<Value>> = LazyLock::new(|| {
 
 /// Pieces of JSON, some of which break it.
 const PIECES: &[&str] = &[
-    "1e400", "NaN", "-", "\\ud800", "\\u0000", "\"", "{", "}", "[", "]", ",", ":", "null", "\u{feff}", "0x1", "//",
-    "9999999999999999999999", "0.00000000000000000000000000000001", "\n", "\\",
+    "1e400",
+    "NaN",
+    "-",
+    "\\ud800",
+    "\\u0000",
+    "\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "null",
+    "\u{feff}",
+    "0x1",
+    "//",
+    "9999999999999999999999",
+    "0.00000000000000000000000000000001",
+    "\n",
+    "\\",
 ];
 
 /// Changes one part of a body.
@@ -105,11 +175,15 @@ fn change(body: &mut Value, choices: &mut Choices<'_>) {
     pointers(body, String::new(), &mut places);
     let place = choices.pick(&places).clone();
     let how = choices.byte() % 8;
-    let Some(part) = body.pointer_mut(&place) else { return };
+    let Some(part) = body.pointer_mut(&place) else {
+        return;
+    };
     match how {
         0 | 1 => *part = choices.pick(&EDGES).clone(),
         2 | 3 => {
-            let alike = EDGES.iter().filter(|edge| discriminant(*edge) == discriminant(part));
+            let alike = EDGES
+                .iter()
+                .filter(|edge| discriminant(*edge) == discriminant(part));
             let alike: Vec<&Value> = alike.collect();
             *part = (*choices.pick(&alike)).clone();
         }
@@ -211,14 +285,22 @@ async fn send(input: &[u8]) {
         for _ in 0..how % 4 {
             change(&mut body, &mut choices);
         }
-        let mut text = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let mut text = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
         if how >= 224 {
             damage(&mut text, &mut choices);
         } else if how >= 216 {
             text = choices.bytes().to_vec();
         }
         if verbose {
-            println!("{} {path} {}", sample.method, String::from_utf8_lossy(&text));
+            println!(
+                "{} {path} {}",
+                sample.method,
+                String::from_utf8_lossy(&text)
+            );
         }
         let reply = raw.call(&sample.method, &path, text).await;
         if verbose {

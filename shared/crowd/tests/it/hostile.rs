@@ -100,7 +100,9 @@ async fn what_belongs_to_one_requester_is_closed_to_the_other() {
                 .method(method)
                 .uri(raw.known.path(route))
                 .header(header::AUTHORIZATION, format!("ApiKey {OTHER_KEY}"));
-            let reply = raw.send(request.body(body.to_string().into()).unwrap()).await;
+            let reply = raw
+                .send(request.body(body.to_string().into()).unwrap())
+                .await;
             let closed = [(403, "ACCESS_DENIED"), (404, "DOES_NOT_EXIST")];
             let got = (reply.status, reply.code());
             assert!(
@@ -115,10 +117,19 @@ async fn what_belongs_to_one_requester_is_closed_to_the_other() {
             .method(one.method.as_str())
             .uri(raw.known.path(&one.route))
             .header(header::AUTHORIZATION, format!("ApiKey {OTHER_KEY}"));
-        let own = ["POST /api/v1/projects", "POST /api/v1/skills", "GET /metrics"];
+        let own = [
+            "POST /api/v1/projects",
+            "POST /api/v1/skills",
+            "GET /metrics",
+        ];
         let name = format!("{} {}", one.method, one.route);
         // Workers are everybody's, and so are bonuses and bans for them.
-        let of_workers = ["user-metadata", "user-bonuses", "user-restrictions", "compose"];
+        let of_workers = [
+            "user-metadata",
+            "user-bonuses",
+            "user-restrictions",
+            "compose",
+        ];
         if own.contains(&name.as_str()) || of_workers.iter().any(|part| name.contains(part)) {
             continue;
         }
@@ -131,7 +142,9 @@ async fn what_belongs_to_one_requester_is_closed_to_the_other() {
             assert!(empty, "{name}: {reply:?}");
         } else if reply.status < 300 {
             let made = reply.json();
-            let nothing = made["items"].as_object().is_some_and(serde_json::Map::is_empty)
+            let nothing = made["items"]
+                .as_object()
+                .is_some_and(serde_json::Map::is_empty)
                 || made["status"] == "FAIL";
             assert!(nothing, "{name} {}: {reply:?}", one.body);
         }
@@ -140,9 +153,7 @@ async fn what_belongs_to_one_requester_is_closed_to_the_other() {
 
 /// Bodies that are no request of any route.
 fn wrong_bodies() -> Vec<(&'static str, Vec<u8>)> {
-    let deep = |open: &str, close: &str| {
-        (open.repeat(10_000) + &close.repeat(10_000)).into_bytes()
-    };
+    let deep = |open: &str, close: &str| (open.repeat(10_000) + &close.repeat(10_000)).into_bytes();
     vec![
         ("nothing", Vec::new()),
         ("half", b"{\"public_name\": \"a".to_vec()),
@@ -152,8 +163,14 @@ fn wrong_bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("a text", b"\"x\"".to_vec()),
         ("numbers", b"[1, 2]".to_vec()),
         ("NaN", b"{\"overlap\": NaN}".to_vec()),
-        ("too large a number", b"{\"overlap\": 1e400, \"priority\": 1e400, \"a\": [-1e999]}".to_vec()),
-        ("a long number", format!("{{\"overlap\": {}}}", "9".repeat(100_000)).into_bytes()),
+        (
+            "too large a number",
+            b"{\"overlap\": 1e400, \"priority\": 1e400, \"a\": [-1e999]}".to_vec(),
+        ),
+        (
+            "a long number",
+            format!("{{\"overlap\": {}}}", "9".repeat(100_000)).into_bytes(),
+        ),
         ("no text", b"{\"a\": \"\xff\xfe\"}".to_vec()),
         ("no key", b"{\"\xc3\x28\": 1}".to_vec()),
         ("half a character", b"{\"a\": \"\\ud800\"}".to_vec()),
@@ -162,15 +179,46 @@ fn wrong_bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("UTF-16", b"{\0}\0".to_vec()),
         ("deep arrays", deep("[", "]")),
         ("deep objects", deep("{\"a\":", "}")),
-        ("a deep filter", [b"{\"filter\":".to_vec(), deep("{\"and\":[", "]}"), b"}".to_vec()].concat()),
-        ("deep values", [b"[{\"input_values\":".to_vec(), deep("[", "]"), b"}]".to_vec()].concat()),
+        (
+            "a deep filter",
+            [
+                b"{\"filter\":".to_vec(),
+                deep("{\"and\":[", "]}"),
+                b"}".to_vec(),
+            ]
+            .concat(),
+        ),
+        (
+            "deep values",
+            [
+                b"[{\"input_values\":".to_vec(),
+                deep("[", "]"),
+                b"}]".to_vec(),
+            ]
+            .concat(),
+        ),
         ("deep unclosed", b"[".repeat(1_000_000)),
-        ("one key twice", b"{\"text\": {}, \"text\": {}, \"overlap\": 1, \"overlap\": 2}".to_vec()),
-        ("a long text", format!("{{\"name\": 1, \"x\": \"{}\"}}", "x".repeat(3 << 20)).into_bytes()),
-        ("a long key", format!("{{\"{}\": 1}}", "x".repeat(3 << 20)).into_bytes()),
-        ("many values", format!("[{}0]", "0,".repeat(500_000)).into_bytes()),
+        (
+            "one key twice",
+            b"{\"text\": {}, \"text\": {}, \"overlap\": 1, \"overlap\": 2}".to_vec(),
+        ),
+        (
+            "a long text",
+            format!("{{\"name\": 1, \"x\": \"{}\"}}", "x".repeat(3 << 20)).into_bytes(),
+        ),
+        (
+            "a long key",
+            format!("{{\"{}\": 1}}", "x".repeat(3 << 20)).into_bytes(),
+        ),
+        (
+            "many values",
+            format!("[{}0]", "0,".repeat(500_000)).into_bytes(),
+        ),
         ("a form", b"a=1&b=2".to_vec()),
-        ("markup", b"<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY b \"b\">]><a>&b;</a>".to_vec()),
+        (
+            "markup",
+            b"<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY b \"b\">]><a>&b;</a>".to_vec(),
+        ),
     ]
 }
 
@@ -179,7 +227,9 @@ async fn a_body_that_is_none_is_refused_and_leaves_nothing() {
     let (_folder, raw) = raw().await;
     let samples = samples(&raw.known);
     let takes_body = |route: &str, method: &str| {
-        let mut bodies = samples.iter().filter(|one| one.route == route && one.method == method);
+        let mut bodies = samples
+            .iter()
+            .filter(|one| one.route == route && one.method == method);
         bodies.any(|one| !one.body.is_null())
     };
     for (method, route) in routes().filter(|(method, route)| takes_body(route, method)) {
@@ -198,8 +248,18 @@ async fn a_body_that_is_none_is_refused_and_leaves_nothing() {
 /// Values of any type and size, to stand where another is expected.
 fn values() -> Vec<String> {
     let mut values: Vec<String> = [
-        "null", "true", "-1", "1.5", "1e400", "9223372036854775808", "\"\"", "\"\\u0000\"",
-        "\"9999-12-31T23:59:59.999\"", "[]", "{}", "[[null]]",
+        "null",
+        "true",
+        "-1",
+        "1.5",
+        "1e400",
+        "9223372036854775808",
+        "\"\"",
+        "\"\\u0000\"",
+        "\"9999-12-31T23:59:59.999\"",
+        "[]",
+        "{}",
+        "[[null]]",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -216,7 +276,13 @@ fn replaced(body: &Value, seen: &mut BTreeSet<String>, route: &str) -> Vec<Strin
     let mut bodies = Vec::new();
     for place in places {
         let turn = seen.len();
-        let anywhere = place.split('/').map(|part| if part.parse::<usize>().is_ok() { "0" } else { part });
+        let anywhere = place.split('/').map(|part| {
+            if part.parse::<usize>().is_ok() {
+                "0"
+            } else {
+                part
+            }
+        });
         let name = format!("{route} {}", anywhere.collect::<Vec<_>>().join("/"));
         if !seen.insert(name) {
             continue;
@@ -235,7 +301,13 @@ fn replaced(body: &Value, seen: &mut BTreeSet<String>, route: &str) -> Vec<Strin
 async fn a_value_of_another_type_in_any_field_breaks_nothing() {
     let (_folder, raw) = raw().await;
     let mut seen = BTreeSet::new();
-    for Sample { method, route, query, body } in samples(&raw.known) {
+    for Sample {
+        method,
+        route,
+        query,
+        body,
+    } in samples(&raw.known)
+    {
         // It would call the receiver.
         if body.is_null() || route.ends_with("/test") {
             continue;
@@ -259,17 +331,55 @@ async fn a_value_of_another_type_in_any_field_breaks_nothing() {
 #[tokio::test]
 async fn parameters_are_read_or_refused() {
     const NAMES: &[&str] = &[
-        "id", "id_gt", "id_lte", "status", "project_id", "created_gte", "submitted_lt", "user_id",
-        "skill_id", "sort", "limit", "operation_id", "async_mode", "allow_defaults", "field",
-        "startTimeFrom", "excludeBanned", "name", "type", "folder", "value_gte", "overlap", "task_id",
+        "id",
+        "id_gt",
+        "id_lte",
+        "status",
+        "project_id",
+        "created_gte",
+        "submitted_lt",
+        "user_id",
+        "skill_id",
+        "sort",
+        "limit",
+        "operation_id",
+        "async_mode",
+        "allow_defaults",
+        "field",
+        "startTimeFrom",
+        "excludeBanned",
+        "name",
+        "type",
+        "folder",
+        "value_gte",
+        "overlap",
+        "task_id",
     ];
     let (_folder, raw) = raw().await;
     let mut values: Vec<String> = TEXTS.iter().map(|text| encoded(text)).collect();
     values.extend(
         [
-            "", "%", "%zz", "%ff%fe", "%00", "-1", "0", "1e9", "99999999999999999999", "NaN", "id,id,-id",
-            "+1", "1&limit=2&limit=x", "&&&=&", "-9999-01-01T00:00:00", "9999-12-31T23:59:60",
-            "2020-01-01T00:00:00.000000000000000001", "2020-01-01T00:00:00%2B99:99", "[]", "1;2", "a=b=c",
+            "",
+            "%",
+            "%zz",
+            "%ff%fe",
+            "%00",
+            "-1",
+            "0",
+            "1e9",
+            "99999999999999999999",
+            "NaN",
+            "id,id,-id",
+            "+1",
+            "1&limit=2&limit=x",
+            "&&&=&",
+            "-9999-01-01T00:00:00",
+            "9999-12-31T23:59:60",
+            "2020-01-01T00:00:00.000000000000000001",
+            "2020-01-01T00:00:00%2B99:99",
+            "[]",
+            "1;2",
+            "a=b=c",
         ]
         .map(str::to_owned),
     );
@@ -302,8 +412,23 @@ async fn an_id_that_is_none_finds_nothing() {
     let mut ids: Vec<String> = TEXTS.iter().map(|text| encoded(text)).collect();
     ids.extend(
         [
-            "%", "%zz", "%ff", "%00", "0", "-1", "1e3", "9223372036854775807", "9223372036854775808",
-            "..%2f..%2fapi", "%2e%2e", "%2F", "1%2F2", "a%20b", "*", "null", "{id}",
+            "%",
+            "%zz",
+            "%ff",
+            "%00",
+            "0",
+            "-1",
+            "1e3",
+            "9223372036854775807",
+            "9223372036854775808",
+            "..%2f..%2fapi",
+            "%2e%2e",
+            "%2F",
+            "1%2F2",
+            "a%20b",
+            "*",
+            "null",
+            "{id}",
         ]
         .map(str::to_owned),
     );
@@ -312,7 +437,11 @@ async fn an_id_that_is_none_finds_nothing() {
     for (method, route) in routes().filter(|(_, route)| route.contains("{id}")) {
         for id in &ids {
             let path = route.replace("{id}", id);
-            let Ok(request) = Request::builder().method(method).uri(&path).body(Body::empty()) else {
+            let Ok(request) = Request::builder()
+                .method(method)
+                .uri(&path)
+                .body(Body::empty())
+            else {
                 continue;
             };
             let (mut parts, body) = request.into_parts();
@@ -322,16 +451,33 @@ async fn an_id_that_is_none_finds_nothing() {
             assert!(reply.status >= 400, "{method} {path}: {reply:?}");
         }
     }
-    for path in ["/api", "/api/v1/", "//api/v1/pools", "/api/v1/pools/", "/api/v1/pools//", "/%2e%2e/", "/x%00"] {
+    for path in [
+        "/api",
+        "/api/v1/",
+        "//api/v1/pools",
+        "/api/v1/pools/",
+        "/api/v1/pools//",
+        "/%2e%2e/",
+        "/x%00",
+    ] {
         for method in ["GET", "POST", "TRACE", "PROPFIND"] {
-            assert_eq!(raw.call(method, path, "").await.status, 404, "{method} {path}");
+            assert_eq!(
+                raw.call(method, path, "").await.status,
+                404,
+                "{method} {path}"
+            );
         }
     }
     for (route, methods) in crate::raw::ROUTES {
-        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+        for method in [
+            "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW",
+        ] {
             if !methods.split(' ').any(|known| known == method) {
                 let reply = raw.call(method, &raw.known.path(route), "").await;
-                assert_eq!((reply.status, reply.code().as_str()), (405, "METHOD_NOT_ALLOWED"));
+                assert_eq!(
+                    (reply.status, reply.code().as_str()),
+                    (405, "METHOD_NOT_ALLOWED")
+                );
             }
         }
     }
@@ -387,7 +533,10 @@ async fn what_is_too_large_is_refused_with_413_or_414() {
     let huge = axum::body::Bytes::from(vec![b' '; (32 << 20) + 1]);
     let samples = samples(&raw.known);
     let takes_body = |one: &&Sample| !one.body.is_null() || one.route.ends_with("/attachments");
-    let tried = samples.iter().filter(takes_body).filter(|one| one.method != "GET");
+    let tried = samples
+        .iter()
+        .filter(takes_body)
+        .filter(|one| one.method != "GET");
     let tried: BTreeSet<(&String, &String)> = tried.map(|one| (&one.method, &one.route)).collect();
     assert!(tried.len() > 20);
     for (method, route) in tried {
@@ -397,9 +546,16 @@ async fn what_is_too_large_is_refused_with_413_or_414() {
         assert_eq!(reply.code(), "VALIDATION_ERROR");
     }
     let long = "x".repeat(20_000);
-    for path in [format!("/api/v1/pools?a={long}"), format!("/api/v1/pools/{long}"), format!("/{long}")] {
+    for path in [
+        format!("/api/v1/pools?a={long}"),
+        format!("/api/v1/pools/{long}"),
+        format!("/{long}"),
+    ] {
         let reply = raw.call("GET", &path, "").await;
-        assert_eq!((reply.status, reply.code().as_str()), (414, "VALIDATION_ERROR"));
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (414, "VALIDATION_ERROR")
+        );
         assert!(reply.body.len() < 1_000, "the path is not sent back");
     }
 }
@@ -429,7 +585,10 @@ async fn broken_http_harms_nobody() {
     ];
     for request in requests {
         let address = address.clone();
-        let shown = String::from_utf8_lossy(&request).chars().take(120).collect::<String>();
+        let shown = String::from_utf8_lossy(&request)
+            .chars()
+            .take(120)
+            .collect::<String>();
         let answer = tokio::task::spawn_blocking(move || {
             let mut socket = std::net::TcpStream::connect(address).unwrap();
             let mut answer = Vec::new();
@@ -451,7 +610,10 @@ async fn broken_http_harms_nobody() {
 #[tokio::test]
 async fn texts_come_back_as_they_were_and_do_nothing_else() {
     let w = World::with(Config {
-        keys: vec![RequesterKey { account: "ann".into(), key: "local".into() }],
+        keys: vec![RequesterKey {
+            account: "ann".into(),
+            key: "local".into(),
+        }],
         ..config()
     })
     .await;
@@ -497,32 +659,48 @@ async fn texts_come_back_as_they_were_and_do_nothing_else() {
         })).await;
         w.open(&pool).await;
         let login: String = visible.chars().filter(|c| !c.is_control()).collect();
-        let worker = w.worker_with(&login, json!({"city": "x", "country": text, *text: text})).await;
+        let worker = w
+            .worker_with(&login, json!({"city": "x", "country": text, *text: text}))
+            .await;
         let page = w.take(&worker, &pool).await.unwrap();
         assert_eq!(page["tasks"][0]["input_values"]["text"], json!(visible));
         assert_eq!(w.submit(&worker, &page, &[&visible]).await.0, 200);
         let user = w.get(&format!("/api/v1/user-metadata/{}", worker.id)).await;
         assert_eq!(user["country"], *text);
-        same("/api/v1/user-bonuses", json!({
-            "user_id": worker.id, "amount": 1.0, "private_comment": text,
-            "public_title": {"EN": visible}, "public_message": {"EN": visible},
-        })).await;
+        same(
+            "/api/v1/user-bonuses",
+            json!({
+                "user_id": worker.id, "amount": 1.0, "private_comment": text,
+                "public_title": {"EN": visible}, "public_message": {"EN": visible},
+            }),
+        )
+        .await;
         let letter = json!({
             "recipients_select_type": "DIRECT", "recipients_ids": [worker.id], "answerable": true,
             "topic": {"EN": visible}, "text": {"EN": visible},
         });
-        let thread = w.ok("POST", "/api/v1/message-threads/compose", letter).await;
+        let thread = w
+            .ok("POST", "/api/v1/message-threads/compose", letter)
+            .await;
         assert_eq!(thread["messages"][0]["text"]["EN"], json!(visible));
         let path = format!("/messages/{}/reply", id(&thread));
-        let (status, replied) = w.work(&worker, "POST", &path, json!({"text": {"EN": visible}})).await;
-        assert_eq!((status, &replied["messages"][1]["text"]["EN"]), (200, &json!(visible)));
+        let (status, replied) = w
+            .work(&worker, "POST", &path, json!({"text": {"EN": visible}}))
+            .await;
+        assert_eq!(
+            (status, &replied["messages"][1]["text"]["EN"]),
+            (200, &json!(visible))
+        );
         let ban = json!({"user_id": worker.id, "scope": "ALL_PROJECTS", "private_comment": text});
         let ban = w.ok("PUT", "/api/v1/user-restrictions", ban).await;
         assert_eq!(ban["private_comment"], *text);
         answered.push((pool, task, visible));
     }
     // Nothing but what was asked for was done to anybody.
-    assert_eq!(w.get(&format!("/api/v1/projects/{bystander}")).await, before);
+    assert_eq!(
+        w.get(&format!("/api/v1/projects/{bystander}")).await,
+        before
+    );
     let projects = w.get("/api/v1/projects?limit=100").await;
     assert_eq!(projects["items"].as_array().unwrap().len(), TEXTS.len() + 1);
     let paid = 1.1 * TEXTS.len() as f64;

@@ -10,6 +10,7 @@
 mod api;
 mod attachments;
 mod bonuses;
+mod bounds;
 mod clones;
 mod consensus;
 mod figures;

@@ -73,7 +73,10 @@ pub(crate) const ROUTES: &[(&str, &str)] = &[
     ("/api/v1/webhook-subscriptions", "GET PUT"),
     ("/api/v1/webhook-subscriptions/{id}", "GET DELETE"),
     ("/api/v1/webhook-subscriptions/{id}/test", "POST"),
-    ("/api/platform/v1/webhook-subscriptions/{id}/deliveries", "GET"),
+    (
+        "/api/platform/v1/webhook-subscriptions/{id}/deliveries",
+        "GET",
+    ),
     ("/api/staging/analytics-2", "POST"),
     ("/api/staging/projects/{id}/check", "POST"),
     ("/api/new/requester/pools/{id}/assignments.tsv", "GET"),
@@ -234,7 +237,8 @@ impl Raw {
         self.secrets = found.map(Result::unwrap).collect();
         drop(statement);
         let known = [KEY, OTHER_KEY, PASSWORD, &self.known.token].map(str::to_owned);
-        self.secrets.extend(known.into_iter().filter(|secret| !secret.is_empty()));
+        self.secrets
+            .extend(known.into_iter().filter(|secret| !secret.is_empty()));
     }
 
     /// Changes when somebody changes the database.
@@ -264,7 +268,12 @@ impl Raw {
         let what = || format!("{method} {:.300}: {reply:?}", uri.to_string());
         assert!(reply.status < 500, "{}", what());
         if reply.status >= 400 {
-            assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json", "{}", what());
+            assert_eq!(
+                reply.headers[header::CONTENT_TYPE],
+                "application/json",
+                "{}",
+                what()
+            );
             if method != "HEAD" {
                 let error = reply.json();
                 for field in ["code", "request_id", "message"] {
@@ -296,10 +305,18 @@ impl Raw {
 
     /// A request that succeeds.
     pub(crate) async fn ok(&self, method: &str, path: &str, body: Value) -> Value {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let reply = self.call(method, path, body).await;
         assert!(reply.status < 300, "{method} {path}: {reply:?}");
-        if reply.body.is_empty() { Value::Null } else { reply.json() }
+        if reply.body.is_empty() {
+            Value::Null
+        } else {
+            reply.json()
+        }
     }
 
     /// Everything can still be read, and the platform goes on: what is due later happens, workers
@@ -307,7 +324,11 @@ impl Raw {
     pub(crate) async fn still_works(&self) {
         for (method, route) in routes() {
             let path = self.known.path(route);
-            let listed = if route.ends_with("s") { "?limit=100" } else { "" };
+            let listed = if route.ends_with("s") {
+                "?limit=100"
+            } else {
+                ""
+            };
             let pool = match route {
                 "/api/v1/tasks" | "/api/v1/task-suites" => {
                     format!("&pool_id={}", self.known.ids["pools"])
@@ -315,21 +336,37 @@ impl Raw {
                 _ => String::new(),
             };
             if method == "GET" {
-                self.call("GET", &format!("{path}{listed}{pool}"), Body::empty()).await;
+                self.call("GET", &format!("{path}{listed}{pool}"), Body::empty())
+                    .await;
             }
         }
-        let closed = self.call("GET", "/api/v1/pools?status=CLOSED&limit=5&sort=-id", Body::empty()).await;
+        let closed = self
+            .call(
+                "GET",
+                "/api/v1/pools?status=CLOSED&limit=5&sort=-id",
+                Body::empty(),
+            )
+            .await;
         for pool in closed.json()["items"].as_array().into_iter().flatten() {
             let task = json!({"pool_id": pool["id"], "overlap": 2, "input_values": {}});
             let page = json!({"pool_id": pool["id"], "overlap": 2, "tasks": [task]});
-            let (of, body) = if pool["mixer_config"].is_null() { ("task-suites", page) } else { ("tasks", task) };
+            let (of, body) = if pool["mixer_config"].is_null() {
+                ("task-suites", page)
+            } else {
+                ("tasks", task)
+            };
             let path = format!("/api/v1/{of}?open_pool=true&async_mode=true");
             self.call("POST", &path, body.to_string()).await;
         }
         for _ in 0..2 {
-            let open = self.call("GET", "/api/worker/v1/pools", Body::empty()).await;
+            let open = self
+                .call("GET", "/api/worker/v1/pools", Body::empty())
+                .await;
             for pool in open.json()["items"].as_array().into_iter().flatten() {
-                let path = format!("/api/worker/v1/pools/{}/assignments", pool["pool_id"].as_str().unwrap());
+                let path = format!(
+                    "/api/worker/v1/pools/{}/assignments",
+                    pool["pool_id"].as_str().unwrap()
+                );
                 let taken = self.call("POST", &path, Body::empty()).await.json();
                 if let Some(page) = taken["assignment"]["id"].as_str() {
                     let tasks = taken["assignment"]["tasks"].as_array().unwrap().len();
@@ -339,10 +376,15 @@ impl Raw {
                     self.call("POST", &path, body.to_string()).await;
                 }
             }
-            self.platform.clock().advance(std::time::Duration::from_secs(40 * 86_400));
+            self.platform
+                .clock()
+                .advance(std::time::Duration::from_secs(40 * 86_400));
             self.platform.tick().unwrap();
         }
-        assert_eq!(self.number("SELECT count(*) FROM pragma_foreign_key_check"), 0);
+        assert_eq!(
+            self.number("SELECT count(*) FROM pragma_foreign_key_check"),
+            0
+        );
     }
 
     /// Makes one of everything.
@@ -381,28 +423,44 @@ impl Raw {
         let by_hand = of(&self.ok("POST", "/api/v1/pools", form.clone()).await);
         form["mixer_config"] = json!({"real_tasks_count": 1});
         let pool = of(&self.ok("POST", "/api/v1/pools", form).await);
-        let suite = json!({"pool_id": by_hand, "overlap": 2, "tasks": [{"input_values": {"text": "a"}}]});
+        let suite =
+            json!({"pool_id": by_hand, "overlap": 2, "tasks": [{"input_values": {"text": "a"}}]});
         let suite = of(&self.ok("POST", "/api/v1/task-suites", suite).await);
         let operation = uuid::Uuid::from_u128(1).to_string();
-        let path = format!("/api/v1/tasks?allow_defaults=true&async_mode=true&operation_id={operation}");
-        self.ok("POST", &path, json!(many(6, |n| real(&pool, n)))).await;
-        let tasks = self.ok("GET", &format!("/api/v1/tasks?pool_id={pool}"), Value::Null).await;
+        let path =
+            format!("/api/v1/tasks?allow_defaults=true&async_mode=true&operation_id={operation}");
+        self.ok("POST", &path, json!(many(6, |n| real(&pool, n))))
+            .await;
+        let tasks = self
+            .ok("GET", &format!("/api/v1/tasks?pool_id={pool}"), Value::Null)
+            .await;
         let task = of(&tasks["items"][0]);
-        let skill = of(&self.ok("POST", "/api/v1/skills", json!({"name": "s"})).await);
+        let skill = of(&self
+            .ok("POST", "/api/v1/skills", json!({"name": "s"}))
+            .await);
         let signed = json!({"login": "wim", "password": PASSWORD, "invite": INVITE, "profile": {"languages": ["EN"]}});
         let signed = self.ok("POST", SIGN_IN, signed).await;
         self.known.token = signed["token"].as_str().unwrap().to_owned();
         let worker = signed["worker_id"].as_str().unwrap().to_owned();
         let webhooks = json!([{"webhook_url": "http://127.0.0.1:9/", "event_type": "POOL_CLOSED",
             "pool_id": pool, "secret_key": "the-secret-of-a-webhook"}]);
-        let webhooks = self.ok("PUT", "/api/v1/webhook-subscriptions", webhooks).await;
-        self.ok("POST", &format!("/api/v1/pools/{pool}/open"), Value::Null).await;
+        let webhooks = self
+            .ok("PUT", "/api/v1/webhook-subscriptions", webhooks)
+            .await;
+        self.ok("POST", &format!("/api/v1/pools/{pool}/open"), Value::Null)
+            .await;
         let take = format!("/api/worker/v1/pools/{pool}/assignments");
         let page = of(&self.ok("POST", &take, Value::Null).await["assignment"]);
         let path = format!("/api/worker/v1/assignments/{page}/attachments?name=a.txt");
-        let file = of(&serde_json::from_slice(&self.call("POST", &path, "bytes").await.body).unwrap());
+        let file =
+            of(&serde_json::from_slice(&self.call("POST", &path, "bytes").await.body).unwrap());
         let answers = json!({"solutions": [{"output_values": {"result": "cat", "file": file}}]});
-        self.ok("POST", &format!("/api/worker/v1/assignments/{page}/submit"), answers).await;
+        self.ok(
+            "POST",
+            &format!("/api/worker/v1/assignments/{page}/submit"),
+            answers,
+        )
+        .await;
         let active = of(&self.ok("POST", &take, Value::Null).await["assignment"]);
         let user_skill = json!({"skill_id": skill, "user_id": worker, "value": 50});
         let user_skill = of(&self.ok("PUT", "/api/v1/user-skills", user_skill).await);
@@ -412,7 +470,9 @@ impl Raw {
         let bonus = of(&self.ok("POST", "/api/v1/user-bonuses", bonus).await);
         let letter = json!({"recipients_select_type": "DIRECT", "recipients_ids": [worker],
             "topic": {"EN": "t"}, "text": {"EN": "m"}, "answerable": true});
-        let thread = of(&self.ok("POST", "/api/v1/message-threads/compose", letter).await);
+        let thread = of(&self
+            .ok("POST", "/api/v1/message-threads/compose", letter)
+            .await);
         self.known.ids = BTreeMap::from([
             ("projects", project),
             ("trainings", training),
@@ -447,7 +507,10 @@ pub(crate) struct Sample {
 /// The recorded requests of toloka-kit (see the README beside them) with the ids of what there is
 /// here, those of workers, and one without a body for every other route.
 pub(crate) fn samples(known: &Known) -> Vec<Sample> {
-    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../toloka/tests/data/exchanges.json");
+    let data = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../toloka/tests/data/exchanges.json"
+    );
     let recorded: Vec<Value> = serde_json::from_slice(&std::fs::read(data).unwrap()).unwrap();
     let mut samples: BTreeMap<String, Sample> = BTreeMap::new();
     let mut add = |method: &str, route: &str, query: Vec<(String, String)>, mut body: Value| {
@@ -455,19 +518,32 @@ pub(crate) fn samples(known: &Known) -> Vec<Sample> {
         let names: Vec<&str> = query.iter().map(|(name, _)| name.as_str()).collect();
         let key = format!("{route} {method} {body} {names:?}");
         let (method, route) = (method.to_owned(), route.to_owned());
-        samples.entry(key).or_insert(Sample { method, route, query, body });
+        samples.entry(key).or_insert(Sample {
+            method,
+            route,
+            query,
+            body,
+        });
     };
     for (method, route) in routes() {
         let body = match route {
-            SIGN_IN => json!({"login": "new", "password": "p", "invite": INVITE, "profile": {"languages": ["EN"]}}),
+            SIGN_IN => {
+                json!({"login": "new", "password": "p", "invite": INVITE, "profile": {"languages": ["EN"]}})
+            }
             "/api/worker/v1/assignments/{id}/submit" => {
                 json!({"solutions": [{"output_values": {"result": "cat", "out1": [1]}}]})
             }
-            "/api/worker/v1/messages" if method == "POST" => json!({"pool_id": "", "topic": {"EN": "t"}, "text": {"EN": "m"}}),
+            "/api/worker/v1/messages" if method == "POST" => {
+                json!({"pool_id": "", "topic": {"EN": "t"}, "text": {"EN": "m"}})
+            }
             "/api/worker/v1/messages/{id}/reply" => json!({"text": {"EN": "m"}}),
             _ => Value::Null,
         };
-        let query = if route.ends_with("attachments") { vec![("name".to_owned(), "a".to_owned())] } else { Vec::new() };
+        let query = if route.ends_with("attachments") {
+            vec![("name".to_owned(), "a".to_owned())]
+        } else {
+            Vec::new()
+        };
         add(method, route, query, body);
     }
     for one in recorded {
@@ -475,7 +551,12 @@ pub(crate) fn samples(known: &Known) -> Vec<Sample> {
         let known_here = ROUTES.iter().any(|(known, _)| *known == route);
         assert!(known_here, "{route}");
         let query = serde_json::from_value(one["query"].clone()).unwrap();
-        add(one["method"].as_str().unwrap(), route, query, one["body"].clone());
+        add(
+            one["method"].as_str().unwrap(),
+            route,
+            query,
+            one["body"].clone(),
+        );
     }
     samples.into_values().collect()
 }

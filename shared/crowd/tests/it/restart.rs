@@ -207,7 +207,9 @@ async fn work_until_killed(
         page.acknowledged = answered.is_some();
         pages.push(page);
         match answered {
-            Some((status, done)) => assert_eq!((status, &done["status"]), (200, &json!("ACCEPTED"))),
+            Some((status, done)) => {
+                assert_eq!((status, &done["status"]), (200, &json!("ACCEPTED")))
+            }
             None => break,
         }
         acknowledged();
