@@ -51,6 +51,7 @@ CREATE INDEX pools_reopen ON pools (reopen_at) WHERE reopen_at IS NOT NULL;
 -- place: where the task stands among equals when a page is made, fixed when it is created.
 -- suite: the task suite that the requester put it in; NULL: pages are made of it by mixing.
 -- checkpoint: chosen for a selective majority vote.
+-- returned: became available again, or more so, after it was created; see cursors.
 CREATE TABLE tasks (
     n           INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE,
@@ -64,6 +65,7 @@ CREATE TABLE tasks (
     unavailable TEXT,
     suite       INTEGER,
     checkpoint  INTEGER NOT NULL DEFAULT 0,
+    returned    INTEGER NOT NULL DEFAULT 0,
     created     INTEGER NOT NULL,
     body        TEXT NOT NULL
 );
@@ -75,6 +77,14 @@ CREATE INDEX tasks_next ON tasks (pool, kind, issued, place)
     WHERE suite IS NULL AND (overlap IS NULL OR issued < overlap);
 CREATE INDEX tasks_oldest ON tasks (pool, kind, n)
     WHERE suite IS NULL AND (overlap IS NULL OR issued < overlap);
+CREATE INDEX tasks_returned ON tasks (pool, kind, n)
+    WHERE returned = 1 AND suite IS NULL AND (overlap IS NULL OR issued < overlap);
+CREATE TRIGGER task_returned AFTER UPDATE OF issued, overlap, kind ON tasks
+    WHEN NEW.returned = 0
+        AND (NEW.issued < OLD.issued OR NEW.overlap IS NOT OLD.overlap OR NEW.kind <> OLD.kind)
+BEGIN
+    UPDATE tasks SET returned = 1 WHERE n = NEW.n;
+END;
 -- What keeps a pool open.
 CREATE INDEX tasks_pending ON tasks (pool, kind) WHERE overlap IS NOT NULL AND done < overlap;
 
@@ -164,6 +174,16 @@ CREATE TABLE given (
     worker INTEGER NOT NULL,
     task   INTEGER NOT NULL,
     PRIMARY KEY (worker, task)
+) WITHOUT ROWID;
+
+-- Where a worker goes on in a pool that gives out the oldest tasks first: of the tasks up to n, only
+-- returned ones can be new to the worker. Without it every page would look through all before it.
+CREATE TABLE cursors (
+    worker INTEGER NOT NULL,
+    pool   INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    n      INTEGER NOT NULL,
+    PRIMARY KEY (worker, pool, kind)
 ) WITHOUT ROWID;
 
 -- How right an answer was, 0 to 1. source: 'known' for known solutions (kind 1 or 2), else the

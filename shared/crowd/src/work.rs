@@ -113,7 +113,11 @@ fn mix(
     pool: &PoolRow,
     mut tasks: Vec<i64>,
 ) -> Result<(Suite, Vec<i64>)> {
-    let shuffle = pool.mixer().shuffle_tasks_in_task_suite.unwrap_or(true);
+    let mixer = pool.mixer();
+    if mixer.mix_tasks_in_creation_order.unwrap_or(false) {
+        access::move_cursor(tx, worker, &tasks)?;
+    }
+    let shuffle = mixer.shuffle_tasks_in_task_suite.unwrap_or(true);
     mixer::arrange(
         &mut tasks,
         shuffle,
