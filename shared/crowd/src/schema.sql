@@ -265,6 +265,7 @@ CREATE TABLE restrictions (
     UNIQUE (user, owner, scope, project, pool)
 );
 
+-- log: NULL when it is too old to be kept.
 CREATE TABLE operations (
     n          INTEGER PRIMARY KEY,
     id         TEXT NOT NULL UNIQUE,
@@ -275,8 +276,9 @@ CREATE TABLE operations (
     finished   INTEGER,
     parameters TEXT NOT NULL,
     details    TEXT,
-    log        TEXT NOT NULL
+    log        TEXT
 );
+CREATE INDEX operations_logs ON operations (finished) WHERE log IS NOT NULL;
 CREATE INDEX operations_owner ON operations (owner, id);
 
 -- Answers that the platform aggregated: the results of an operation (its row), by task.
