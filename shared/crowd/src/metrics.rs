@@ -38,7 +38,7 @@ use crate::{
 /// What every name begins with.
 const PREFIX: &str = "quorate_crowd";
 
-/// The format that this is, OpenMetrics.
+/// The format of the answer.
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Seconds that split the times of answers.
@@ -138,7 +138,7 @@ fn known(method: &Method) -> &'static str {
 }
 
 async fn scrape(State(p): State<Platform>, _: Watcher) -> Answer {
-    let state = p.read(|db| state(db)).await?;
+    let state = p.read(state).await?;
     let mut text = String::new();
     encode_registry(&mut text, &p.metrics().registry)
         .and_then(|()| encode_registry(&mut text, &state))

@@ -69,3 +69,53 @@ pub(crate) fn closed(tx: &Tx<'_>, pool: i64, reason: &str) -> Result<()> {
     };
     tell(tx, pool, event)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Config, Platform};
+
+    #[test]
+    fn the_end_of_dynamic_overlap_is_told_with_its_answer() {
+        let platform = Platform::open(Config::default()).unwrap();
+        let told = platform.write_now(|tx| {
+            for (id, kind) in [("a", "DYNAMIC_OVERLAP_COMPLETED"), ("b", "POOL_CLOSED")] {
+                tx.run(
+                    "INSERT INTO webhooks (id, owner, pool, event, url, receiver, created)
+                     VALUES (?1, 'me', 7, ?2, 'http://localhost/', 'http://localhost', 0)",
+                    (id, kind),
+                )?;
+            }
+            let event = Event {
+                kind: EventType::DynamicOverlapCompleted,
+                task_id: Some("task".to_owned()),
+                confidence: Some(0.97),
+                assignment_ids: Some(vec!["one".to_owned(), "two".to_owned()]),
+                output_values: Some(json!({"result": "cat"})),
+                ..Event::default()
+            };
+            tell(tx, 7, event)?;
+            tx.rows("SELECT body FROM webhook_events", [], |row| {
+                row.get::<_, String>(0)
+            })
+        });
+        let told = told.unwrap();
+        let [body] = told.as_slice() else {
+            panic!("{told:?}");
+        };
+        let body: Value = serde_json::from_str(body).unwrap();
+        for (field, value) in [
+            ("type", json!("DYNAMIC_OVERLAP_COMPLETED")),
+            ("webhook_subscription_id", json!("a")),
+            ("pool_id", json!("7")),
+            ("task_id", json!("task")),
+            ("confidence", json!(0.97)),
+            ("assignment_ids", json!(["one", "two"])),
+            ("output_values", json!({"result": "cat"})),
+        ] {
+            assert_eq!(body[field], value, "{field}");
+        }
+    }
+}

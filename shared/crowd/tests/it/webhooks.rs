@@ -1036,7 +1036,7 @@ fn kind_of(kind: &EventType) -> &'static str {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
     fn every_event_is_told_in_order_whatever_fails(steps in prop::collection::vec(step(), 5..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
