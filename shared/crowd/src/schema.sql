@@ -399,29 +399,33 @@ CREATE TRIGGER task_sums_kind AFTER UPDATE OF kind ON tasks WHEN NEW.kind <> OLD
         tasks = tasks + 1, wanted = wanted + excluded.wanted, done = done + excluded.done;
 END;
 
--- millis: from taking to submitting, of those that were submitted.
+-- Of those that were submitted, millis: from taking to submitting; answers: their tasks.
 CREATE TABLE assignment_sums (
     pool        INTEGER NOT NULL,
     status      TEXT NOT NULL,
     reward      TEXT NOT NULL,
     assignments INTEGER NOT NULL,
     millis      INTEGER NOT NULL,
+    answers     INTEGER NOT NULL,
     PRIMARY KEY (pool, status, reward)
 ) WITHOUT ROWID;
 CREATE TRIGGER assignment_sums_insert AFTER INSERT ON assignments BEGIN
-    INSERT INTO assignment_sums (pool, status, reward, assignments, millis)
-    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0))
-    ON CONFLICT (pool, status, reward) DO UPDATE SET
-        assignments = assignments + 1, millis = millis + excluded.millis;
+    INSERT INTO assignment_sums (pool, status, reward, assignments, millis, answers)
+    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0),
+        iif(NEW.submitted IS NULL, 0, NEW.size))
+    ON CONFLICT (pool, status, reward) DO UPDATE SET assignments = assignments + 1,
+        millis = millis + excluded.millis, answers = answers + excluded.answers;
 END;
 CREATE TRIGGER assignment_sums_update AFTER UPDATE OF status ON assignments BEGIN
-    UPDATE assignment_sums SET
-        assignments = assignments - 1, millis = millis - coalesce(OLD.submitted - OLD.created, 0)
+    UPDATE assignment_sums SET assignments = assignments - 1,
+        millis = millis - coalesce(OLD.submitted - OLD.created, 0),
+        answers = answers - iif(OLD.submitted IS NULL, 0, OLD.size)
     WHERE pool = OLD.pool AND status = OLD.status AND reward = OLD.reward;
-    INSERT INTO assignment_sums (pool, status, reward, assignments, millis)
-    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0))
-    ON CONFLICT (pool, status, reward) DO UPDATE SET
-        assignments = assignments + 1, millis = millis + excluded.millis;
+    INSERT INTO assignment_sums (pool, status, reward, assignments, millis, answers)
+    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0),
+        iif(NEW.submitted IS NULL, 0, NEW.size))
+    ON CONFLICT (pool, status, reward) DO UPDATE SET assignments = assignments + 1,
+        millis = millis + excluded.millis, answers = answers + excluded.answers;
 END;
 
 -- When a worker last took or submitted a page.
@@ -482,24 +486,9 @@ CREATE INDEX webhook_deliveries_order ON webhook_deliveries (webhook, n);
 
 -- Metrics -----------------------------------------------------------------------------------------
 
--- Numbers that would take long to count, kept by the statements that change them.
+-- How many webhook events were delivered, and how many attempts failed.
 CREATE TABLE tallies (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO tallies (name, value) VALUES ('pages', 0), ('answers', 0), ('ACTIVE', 0),
-    ('SUBMITTED', 0), ('ACCEPTED', 0), ('REJECTED', 0), ('SKIPPED', 0), ('EXPIRED', 0),
-    ('delivered', 0), ('failed', 0);
-
-CREATE TRIGGER tally_page AFTER INSERT ON assignments BEGIN
-    UPDATE tallies SET value = value + 1 WHERE name IN ('pages', NEW.status);
-END;
-CREATE TRIGGER tally_status AFTER UPDATE OF status ON assignments WHEN OLD.status <> NEW.status BEGIN
-    UPDATE tallies SET value = value + CASE name WHEN NEW.status THEN 1 ELSE -1 END
-        WHERE name IN (OLD.status, NEW.status);
-END;
-CREATE TRIGGER tally_answers AFTER UPDATE OF submitted ON assignments
-    WHEN OLD.submitted IS NULL AND NEW.submitted IS NOT NULL BEGIN
-    UPDATE tallies SET value = value + (SELECT count(*) FROM answers WHERE assignment = NEW.n)
-        WHERE name = 'answers';
-END;
+INSERT INTO tallies (name, value) VALUES ('delivered', 0), ('failed', 0);
