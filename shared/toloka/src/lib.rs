@@ -31,8 +31,10 @@
 mod client;
 pub mod codes;
 mod error;
+pub mod filter;
 mod http;
 pub mod limits;
+pub mod quality;
 mod retry;
 mod secret;
 pub mod template;

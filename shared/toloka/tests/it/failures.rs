@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::TryStreamExt as _;
 use quorate_toloka::{
     Client, CreateOptions, Error, QuotaInterval, RetryPolicy, TransportKind, WaitPolicy, codes,
     types::{OperationStatus, PoolPatch, Project, Task},
@@ -420,6 +421,80 @@ fn keys(server: &Server) -> Vec<String> {
             .to_owned()
     })
     .collect()
+}
+
+#[tokio::test]
+async fn each_look_at_an_operation_tells_its_progress() {
+    let look = |status: &str, progress: u32| {
+        Reply::json(
+            200,
+            &json!({ "id": "op", "type": "POOL.OPEN", "status": status, "progress": progress }),
+        )
+    };
+    let server = Server::start([
+        look("PENDING", 0),
+        look("RUNNING", 40),
+        look("SUCCESS", 100),
+    ])
+    .await;
+    let (client, waits) = server.retrying_client();
+    let states = client.operation_states("op", WaitPolicy::default());
+    let progress: Vec<_> = states
+        .map_ok(|operation| operation.progress.unwrap())
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(progress, [0, 40, 100]);
+    assert_eq!(waits.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_tells_which_items_failed_and_why() {
+    let failed = json!({
+        "id": "op", "type": "TASK.BATCH_CREATE", "status": "FAIL",
+        "details": { "code": "BATCH_REJECTED", "message": "nothing was created" },
+    });
+    let log = json!([
+        { "type": "TASK_VALIDATE", "success": true, "input": { "__item_idx": "0" }, "output": {} },
+        { "type": "TASK_VALIDATE", "success": false, "input": { "__item_idx": "1" },
+          "output": { "overlap": { "code": "VALUE_REQUIRED", "message": "May not be null" } } },
+        { "type": "TASK_VALIDATE", "success": false, "input": { "__item_idx": "2" }, "output": {} },
+    ]);
+    let server = Server::start([
+        Reply::json(200, &failed),
+        Reply::json(200, &log),
+        Reply::json(200, &failed),
+        error(404, codes::OPERATION_LOGS_ARCHIVED),
+    ])
+    .await;
+    let client = server.client();
+    let error = client
+        .complete_operation("op", WaitPolicy::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "operation op (TASK.BATCH_CREATE) failed: BATCH_REJECTED: nothing was created: \
+         TASK_VALIDATE, overlap: May not be null, and 1 more"
+    );
+    assert!(!error.is_retryable() && error.may_have_had_effect());
+    let Error::OperationFailed { failed, .. } = &error else {
+        panic!("{error:?}");
+    };
+    let items: Vec<_> = failed.iter().map(|item| item.item_index()).collect();
+    assert_eq!(items, [Some(1), Some(2)]);
+    let errors = failed[0].errors();
+    assert_eq!(
+        (errors[0].0.as_str(), errors[0].1.code.as_str()),
+        ("overlap", codes::VALUE_REQUIRED)
+    );
+
+    // Without the log it has failed all the same.
+    let error = client
+        .complete_operation("op", WaitPolicy::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::OperationFailed { failed, .. } if failed.is_empty()));
 }
 
 #[tokio::test]

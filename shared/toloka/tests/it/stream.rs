@@ -167,16 +167,42 @@ async fn a_table_that_is_not_one_tells_the_row() {
     }
 }
 
-#[tokio::test]
-async fn a_download_that_breaks_off_does_not_look_complete() {
+/// The address of a server that promises 1,000 bytes and breaks off after these.
+async fn breaking_off(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
         let _ = socket.read(&mut [0; 4096]).await.unwrap();
-        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\na\tb\n1\t2\n";
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n";
         socket.write_all(head).await.unwrap();
+        socket.write_all(bytes).await.unwrap();
     });
+    url
+}
+
+fn is_broken(error: &Error) -> bool {
+    let broken = TransportKind::Broken;
+    matches!(error, Error::Transport { kind, .. } if *kind == broken)
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_off_does_not_look_complete() {
+    let url = breaking_off(b"the beginning").await;
+    let client = builder(&url).build().unwrap();
+    let file = client.download_attachment("1").await.unwrap();
+    assert_eq!(file.length(), Some(1_000));
+    let error = file
+        .into_stream()
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap_err();
+    assert!(is_broken(&error), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_does_not_look_complete() {
+    let url = breaking_off(b"a\tb\n1\t2\n").await;
     let client = builder(&url).build().unwrap();
     let mut table = client
         .assignments_tsv("1", &TsvQuery::default())
@@ -184,14 +210,5 @@ async fn a_download_that_breaks_off_does_not_look_complete() {
         .unwrap();
     assert!(table.next_row().await.unwrap().is_some());
     let error = table.next_row().await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Transport {
-                kind: TransportKind::Broken,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(is_broken(&error), "{error:?}");
 }
