@@ -101,9 +101,9 @@ codes! {
     OPERATION_LOGS_ARCHIVED,
     /// The Payoneer account is not active.
     PAYONEER_ACCOUNT_NOT_ACTIVE,
-    /// PayPal refused the code.
+    /// `PayPal` refused the code.
     PAYPAL_AUTH_CODE_INVALID,
-    /// The PayPal account is not verified.
+    /// The `PayPal` account is not verified.
     PAYPAL_UNVERIFIED_USER,
     /// The pool has as many assignments as a pool may have.
     POOL_ASSIGNMENTS_COUNT_EXCEEDED,

@@ -91,17 +91,19 @@ fn query(limit: u32) -> AssignmentQuery {
     }
 }
 
+/// The longest that an object shows up late, and how long objects are submitted.
 const LAG: i64 = 50;
+const END: i64 = 150;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// Looks at random times, each time with the cursor from a file, and each time dying after a
     /// few objects: yet everything comes, and comes once.
     #[test]
     fn each_object_comes_once_however_late_and_whenever_one_looks(
-        items in prop::collection::vec((0..40_i64, 0..=LAG), 0..25),
-        looks in prop::collection::vec((0..120_i64, 0..6_usize), 0..8),
+        items in prop::collection::vec((0..END, 0..=LAG), 0..30),
+        looks in prop::collection::vec((0..END + LAG, 0..12_usize), 0..10),
         limit in 1..4_u32,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -113,7 +115,7 @@ proptest! {
             let mut looks = looks.clone();
             looks.sort_unstable();
             // In the end everything is visible, and the last look takes all.
-            looks.push((40 + LAG, usize::MAX));
+            looks.push((END + LAG, usize::MAX));
             let (mut stored, mut came) = (json!({}), Vec::new());
             for (now, takes) in looks {
                 lagging.0.lock().unwrap().1 = now;
