@@ -163,11 +163,17 @@ impl Error {
             (408 | 500 | 502 | 503 | 504, _) | (_, codes::REMOTE_SERVICE_UNAVAILABLE) => {
                 Self::Unavailable(failure)
             }
-            (401 | 403, _) | (_, codes::AUTHENTICATION_ERROR | codes::ACCESS_DENIED) => {
-                Self::Auth(failure)
-            }
+            (401 | 403, _)
+            | (
+                _,
+                codes::AUTHENTICATION_ERROR
+                | codes::OAUTH_AUTHENTICATION_ERROR
+                | codes::ACCESS_DENIED,
+            ) => Self::Auth(failure),
             (404, _) | (_, codes::DOES_NOT_EXIST) => Self::NotFound(failure),
-            (409, _) => Self::Conflict(failure),
+            (409, _) | (_, codes::CONFLICT_STATE | codes::INAPPROPRIATE_STATUS) => {
+                Self::Conflict(failure)
+            }
             (400, _) | (_, codes::VALIDATION_ERROR) => Self::Validation(failure),
             _ => Self::Api(failure),
         }
@@ -228,6 +234,15 @@ impl Failure {
     #[must_use]
     pub fn fields(&self) -> Vec<(String, FieldError)> {
         refused_fields(&self.payload)
+    }
+
+    /// The statuses in which the object would allow the call, when a conflict names them.
+    #[must_use]
+    pub fn appropriate_statuses(&self) -> Vec<&str> {
+        let statuses = self.payload.get("appropriate_statuses");
+        let statuses = statuses.and_then(serde_json::Value::as_array);
+        let words = statuses.into_iter().flatten();
+        words.filter_map(serde_json::Value::as_str).collect()
     }
 
     fn interval(&self) -> Option<QuotaInterval> {

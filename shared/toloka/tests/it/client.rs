@@ -7,10 +7,10 @@ use quorate_toloka::{
     Error, MessageThreadQuery, OperationQuery, PoolQuery, ProjectQuery, SkillQuery, TaskQuery,
     TsvColumn, TsvQuery, TsvStatus, UserBonusQuery, UserRestrictionQuery, UserSkillQuery,
     WebhookQuery,
-    types::{MessageFolders, ReplyMessage, Time},
+    types::{MessageFolders, ReplyMessage, Time, WebhookErrorType},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     compare::difference,
@@ -260,8 +260,8 @@ async fn send_get(
                 bytes.extend_from_slice(&chunk);
             }
             Ok(match String::from_utf8(bytes) {
-                Ok(text) => serde_json::json!({ "__text__": text }),
-                Err(error) => serde_json::json!({ "__bytes__": error.as_bytes().len() }),
+                Ok(text) => json!({ "__text__": text }),
+                Err(error) => json!({ "__bytes__": error.as_bytes().len() }),
             })
         }
         "aggregated-solutions/{id}" => {
@@ -283,7 +283,7 @@ async fn send_get(
                     .collect();
                 text += &format!("{}\n", cells.join("\t"));
             }
-            Ok(serde_json::json!({ "__text__": text }))
+            Ok(json!({ "__text__": text }))
         }
         list => return send_list(client, list, p).await,
     })
@@ -531,6 +531,61 @@ async fn every_recorded_request_is_sent_the_same_way_and_its_answer_understood()
     );
     // 607 were recorded, of which 70 speak to the app projects, which are no part of this API.
     assert_eq!(sent, 607 - 70);
+}
+
+/// What the platform documents and toloka-kit has no call for.
+#[tokio::test]
+async fn routes_that_the_kit_lacks_are_sent_as_documented() {
+    let operation = json!({ "id": "op", "type": "TRAINING.CLOSE", "status": "RUNNING" });
+    let tested = json!({
+        "success": false, "responseReceivedAt": "2026-01-31T09:00:00.000",
+        "errorType": "WRONG_STATUS_CODE", "originalStatusCode": 502, "uuids": ["u"],
+    });
+    let server = Server::start([
+        Reply::json(202, &operation),
+        Reply::empty(204),
+        Reply::json(201, &tested),
+        Reply::empty(204),
+        Reply::json(404, &json!({ "code": "DOES_NOT_EXIST" })),
+    ])
+    .await;
+    let client = server.client();
+    let closing = client.close_training_for_update("1").await.unwrap();
+    assert_eq!(closing.unwrap().id, "op");
+    assert!(
+        client
+            .close_training_for_update("1")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let test = client.test_webhook_subscription("w").await.unwrap();
+    assert_eq!(test.error_type, Some(WebhookErrorType::WrongStatusCode));
+    assert_eq!(
+        difference(&tested, &serde_json::to_value(test).unwrap()),
+        None
+    );
+    client.delete_webhook_subscription("w").await.unwrap();
+    let gone = client.delete_webhook_subscription("w").await.unwrap_err();
+    assert!(matches!(gone, Error::NotFound(_)));
+    let sent: Vec<_> = server
+        .seen()
+        .into_iter()
+        .map(|seen| {
+            assert!(seen.query.is_empty() && seen.body.is_null());
+            format!("{} {}", seen.method, seen.path)
+        })
+        .collect();
+    assert_eq!(
+        sent,
+        [
+            "POST /api/v1/trainings/1/close-for-update",
+            "POST /api/v1/trainings/1/close-for-update",
+            "POST /api/v1/webhook-subscriptions/w/test",
+            "DELETE /api/v1/webhook-subscriptions/w",
+            "DELETE /api/v1/webhook-subscriptions/w",
+        ]
+    );
 }
 
 #[tokio::test]

@@ -424,6 +424,39 @@ fn keys(server: &Server) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_conflict_names_what_is_allowed() {
+    let refusal = json!({
+        "code": codes::INAPPROPRIATE_STATUS, "message": "no",
+        "payload": { "appropriate_statuses": ["OPEN", "CLOSED"] },
+    });
+    // Whatever the status of the answer.
+    for status in [409, 400] {
+        let server = Server::start([Reply::json(status, &refusal)]).await;
+        let error = server.client().archive_pool("1").await.unwrap_err();
+        let Error::Conflict(failure) = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(failure.appropriate_statuses(), ["OPEN", "CLOSED"]);
+    }
+}
+
+/// Every code is spelt as documented: no list has a code twice, nor two lists the same one.
+#[test]
+fn every_documented_code_has_its_constant() {
+    let all = [codes::COMMON, codes::STATE, codes::FIELDS].concat();
+    assert_eq!(
+        (codes::COMMON.len(), codes::STATE.len(), codes::FIELDS.len()),
+        (8, 63, 40)
+    );
+    let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), all.len());
+    assert_eq!(
+        codes::UNARCHIVED_POOLS_CONFLICT,
+        "UNARCHIVED_POOLS_CONFLICT"
+    );
+}
+
+#[tokio::test]
 async fn each_look_at_an_operation_tells_its_progress() {
     let look = |status: &str, progress: u32| {
         Reply::json(

@@ -78,6 +78,55 @@ async fn an_empty_list_is_one_request() {
 }
 
 #[tokio::test]
+async fn every_list_is_walked_by_its_key_in_pages_that_the_platform_gives() {
+    let server = Server::start([]).await;
+    let client = server.client();
+    // Two pages of each; the second is asked for after the key of the first.
+    macro_rules! walks {
+        ($($stream:expr => $path:literal, $key:literal, $limit:literal;)+) => {$(
+            for (key, has_more) in [("k", true), ("l", false)] {
+                // With what an operation and a restriction must have.
+                let item = json!({
+                    $key: key, "type": "ANALYTICS", "status": "SUCCESS", "scope": "POOL",
+                });
+                let page = json!({ "items": [item], "has_more": has_more });
+                server.push(Reply::json(200, &page));
+            }
+            let all: Vec<_> = $stream.try_collect().await.unwrap();
+            assert_eq!(all.len(), 2, $path);
+            let seen = server.seen();
+            for (seen, after) in seen.iter().zip([None, Some("k")]) {
+                assert_eq!(seen.path, concat!("/api/v1/", $path));
+                let get = |name: &str| {
+                    let mut pairs = seen.query.iter();
+                    Some(pairs.find(|pair| pair.0 == name)?.1.as_str())
+                };
+                assert_eq!((get("sort"), get("limit")), (Some($key), Some($limit)), $path);
+                assert_eq!(get(concat!($key, "_gt")), after, $path);
+            }
+            assert_eq!(seen.len(), 2);
+        )+};
+    }
+    walks! {
+        client.projects(Default::default()) => "projects", "id", "300";
+        client.pools(Default::default()) => "pools", "id", "300";
+        client.trainings(Default::default()) => "trainings", "id", "300";
+        client.tasks(Default::default()) => "tasks", "id", "1000";
+        client.task_suites(Default::default()) => "task-suites", "id", "1000";
+        client.assignments(Default::default()) => "assignments", "id", "1000";
+        client.skills(Default::default()) => "skills", "id", "100";
+        client.user_skills(Default::default()) => "user-skills", "id", "1000";
+        client.user_bonuses(Default::default()) => "user-bonuses", "id", "300";
+        client.user_restrictions(Default::default()) => "user-restrictions", "id", "500";
+        client.operations(Default::default()) => "operations", "id", "500";
+        client.attachments(Default::default()) => "attachments", "id", "100";
+        client.message_threads(Default::default()) => "message-threads", "id", "300";
+        client.aggregated_solutions("op", Default::default())
+            => "aggregated-solutions/op", "task_id", "1000";
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_does_not_move_on_is_an_error_not_a_loop() {
     for replies in [
         vec![page(&[], true)],
