@@ -1,7 +1,7 @@
 //! Following a list: what is new since the last look.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     fmt,
     time::Duration,
 };
@@ -27,14 +27,15 @@ use crate::{
 /// same.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// How far a list has been followed. Holds the ids of the window: those seen lately.
+/// How far a list has been followed. Holds what was handed out of the window, and so grows with the
+/// number of objects within it, not with the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     /// The latest time of an object that was handed out; none before the first one.
     pub until: Option<Time>,
-    /// The objects within the window that were handed out, with their times.
+    /// The objects within the window that were handed out: their times and ids.
     #[serde(default)]
-    pub seen: BTreeMap<String, Time>,
+    pub seen: BTreeSet<(Time, String)>,
 }
 
 impl Cursor {
@@ -43,7 +44,7 @@ impl Cursor {
     pub fn since(time: Time) -> Self {
         Self {
             until: Some(time),
-            seen: BTreeMap::new(),
+            seen: BTreeSet::new(),
         }
     }
 
@@ -54,11 +55,14 @@ impl Cursor {
     }
 
     /// Notes that an object was handed out, and forgets what has left the window.
-    fn note(&mut self, id: String, time: Time, window: Duration) {
+    fn note(&mut self, time: Time, id: String, window: Duration) {
         self.until = self.until.max(Some(time));
-        self.seen.insert(id, time);
-        if let Some(from) = self.from(window) {
-            self.seen.retain(|_, time| *time >= from);
+        self.seen.insert((time, id));
+        let Some(from) = self.from(window) else {
+            return;
+        };
+        while self.seen.first().is_some_and(|(time, _)| *time < from) {
+            self.seen.pop_first();
         }
     }
 }
@@ -175,8 +179,8 @@ impl Client {
 ///
 /// The platform's lists lag behind: an object can show up in a list after others that happened
 /// later. Whoever asks only for what is newer than the newest object seen so far loses it. This
-/// therefore asks again for a while before that time, the *window*, and drops what it
-/// has handed out already.
+/// therefore asks again for a while before that time, the *window*, and drops what it has handed
+/// out already.
 ///
 /// How far it has come is a [`Cursor`], which can be stored and taken up by another process, so
 /// that a function that runs once a minute follows a list as well as a program that stays. Store it
@@ -239,7 +243,7 @@ impl<Q: Clone, T: DeserializeOwned> Follow<Q, T> {
         loop {
             if let Some((time, item)) = self.items.pop_front() {
                 let id = (self.key.id)(&item).to_owned();
-                self.cursor.note(id, time, self.window);
+                self.cursor.note(time, id, self.window);
                 return Ok(Some(item));
             }
             let Some(look) = self.look else {
@@ -308,7 +312,7 @@ impl<Q: Clone, T: DeserializeOwned> Follow<Q, T> {
             _ => return Err(stuck(&format!("v1/{}", key.list))),
         };
         let seen = &self.cursor.seen;
-        items.retain(|(time, item)| seen.get((key.id)(item)) != Some(time));
+        items.retain(|(time, item)| !seen.contains(&(*time, (key.id)(item).to_owned())));
         self.items = items;
         Ok(())
     }

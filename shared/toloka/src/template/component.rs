@@ -114,6 +114,8 @@ slots! {
     Condition:;
     /// Something that is done.
     Action:;
+    /// Something that belongs to the page as a whole.
+    Plugin:;
 }
 
 impl From<Decimal> for Number {
@@ -246,7 +248,9 @@ macro_rules! fits {
     (Source $name:ident) => {
         impl super::component::Source for $name {}
     };
-    (Plugin $name:ident) => {};
+    (Plugin $name:ident) => {
+        super::component::fits! { @into $name Plugin }
+    };
     (Condition $name:ident) => {
         super::component::fits! { @into $name Condition Flag Any }
     };

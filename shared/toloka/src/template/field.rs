@@ -31,6 +31,8 @@ components! {
     button_radio_group ButtonRadioGroup = "field.button-radio-group" (data "data": Data) {
         /// Adds a button: the value that is stored and the words on it.
         push_object option("options": value "value": Any, label "label": Text);
+        /// Adds a button with an explanation.
+        push_object explained_option("options": value "value": Any, label "label": Text, hint "hint": Text);
     }
 
     /// A box that can be ticked.
@@ -45,6 +47,8 @@ components! {
     checkbox_group CheckboxGroup = "field.checkbox-group" (data "data": Data) {
         /// Adds a box: the key that is stored and the words beside it.
         push_object option("options": value "value": Any, label "label": Text);
+        /// Adds a box with an explanation.
+        push_object explained_option("options": value "value": Any, label "label": Text, hint "hint": Text);
         /// Whether they cannot be changed.
         set disabled("disabled": Flag);
         /// Whether false is stored, too; else only true is.
@@ -146,6 +150,8 @@ components! {
     radio_group RadioGroup = "field.radio-group" (data "data": Data) {
         /// Adds a mark: the value that is stored and the words beside it.
         push_object option("options": value "value": Any, label "label": Text);
+        /// Adds a mark with an explanation.
+        push_object explained_option("options": value "value": Any, label "label": Text, hint "hint": Text);
         /// Whether they cannot be changed.
         set disabled("disabled": Flag);
     }

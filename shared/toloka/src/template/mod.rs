@@ -58,7 +58,8 @@ pub mod view;
 pub use self::{
     classification::{Choice, Classification, Subject},
     component::{
-        Action, Any, Condition, Flag, List, Number, Ratio, Reference, Source, Text, View, reference,
+        Action, Any, Condition, Flag, List, Number, Plugin, Ratio, Reference, Source, Text, View,
+        reference,
     },
     page::Page,
 };

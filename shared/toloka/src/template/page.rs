@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::component::{Any, View};
+use super::component::{Any, Plugin, View};
 use crate::types::{Values, ViewKind, ViewSpec};
 
 /// The version of every component.
@@ -29,9 +29,9 @@ impl Page {
         }
     }
 
-    /// Adds a [plugin](super::plugin).
-    pub fn plugin(mut self, plugin: impl Into<Value>) -> Self {
-        self.plugins.push(plugin.into());
+    /// Adds a [plugin](mod@super::plugin).
+    pub fn plugin(mut self, plugin: impl Into<Plugin>) -> Self {
+        self.plugins.push(plugin.into().into());
         self
     }
 

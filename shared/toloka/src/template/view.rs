@@ -92,6 +92,8 @@ components! {
     labeled_list LabeledList = "view.labeled-list" () {
         /// Adds an element.
         push_object item("items": label "label": Text, content "content": View);
+        /// Adds an element with an explanation.
+        push_object explained_item("items": label "label": Text, content "content": View, hint "hint": Text);
         /// The least width of the elements, pixels.
         set min_width("minWidth": Number);
     }
