@@ -393,6 +393,21 @@ mod tests {
     }
 
     #[test]
+    fn a_long_table_takes_no_more_memory_than_its_longest_row() {
+        let mut parser = Parser::new();
+        let memory = |parser: &Parser| (parser.bytes.len(), parser.ends.len());
+        let before = memory(&parser);
+        let row = Bytes::from_static(b"image.jpg\tcat\t\"two\nlines\"\n");
+        for _ in 0..20_000 {
+            let mut chunk = row.clone();
+            assert!(
+                matches!(parser.push(&mut chunk), Ok(Parsed::Record(cells)) if cells.len() == 3)
+            );
+        }
+        assert_eq!(memory(&parser), before);
+    }
+
+    #[test]
     fn a_row_of_cells_without_end_is_refused() {
         let mut parser = Parser::new();
         let mut row = Bytes::from(vec![b'\t'; 2 * MOST_CELLS]);

@@ -10,7 +10,10 @@ use std::{
 use futures_util::TryStreamExt as _;
 use quorate_toloka::{
     Client, CreateOptions, Error, QuotaInterval, RetryPolicy, TransportKind, WaitPolicy, codes,
-    types::{OperationStatus, PoolPatch, Project, Task},
+    types::{
+        AggregationRequest, ComposeMessage, Folder, LocalizedText, OperationStatus, PoolPatch,
+        Project, Task, UserBonus,
+    },
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -48,12 +51,48 @@ async fn call(client: &Client, name: &str) -> Result<(), Error> {
             .await
             .map(drop),
         "clone" => client.clone_pool("1").await.map(drop),
+        "delete" => client.delete_user_skill("1").await,
+        "create a bonus" => client
+            .create_user_bonus_now(&UserBonus::default(), &options())
+            .await
+            .map(drop),
+        "file a message" => client
+            .add_message_thread_to_folders("1", &[Folder::Important])
+            .await
+            .map(drop),
+        "write" => client
+            .compose_message_thread(&ComposeMessage::default())
+            .await
+            .map(drop),
+        "answer" => client
+            .reply_message_thread("1", LocalizedText::new())
+            .await
+            .map(drop),
+        "aggregate" => client
+            .aggregate_solutions_by_pool(&AggregationRequest::default())
+            .await
+            .map(drop),
         _ => unreachable!(),
     }
 }
 
-const REPEATABLE: [&str; 4] = ["get", "update", "open", "create tasks"];
-const ONCE: [&str; 3] = ["create project", "patch", "clone"];
+const REPEATABLE: [&str; 7] = [
+    "get",
+    "update",
+    "open",
+    "create tasks",
+    "delete",
+    "create a bonus",
+    "file a message",
+];
+const ONCE: [&str; 6] = [
+    "create project",
+    "patch",
+    "clone",
+    "write",
+    "answer",
+    "aggregate",
+];
 
 #[tokio::test]
 async fn a_failure_is_sent_again_three_times_only_where_that_is_safe() {

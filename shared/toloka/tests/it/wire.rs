@@ -36,7 +36,7 @@ fn trip_any<T: DeserializeOwned + Serialize + PartialEq + Debug>(
 ) -> Result<(), String> {
     if value.get("has_more").is_some() {
         trip::<Page<T>>(value)
-    } else if value.get("validation_errors").is_some() {
+    } else if value.get("items").is_some() {
         trip::<BatchCreated<T>>(value)
     } else if value.is_array() {
         trip::<Vec<T>>(value)
