@@ -26,12 +26,66 @@ use serde_json::Value;
 
 use crate::types::{Decimal, Filter, FilterCategory, Operator, open_enum::open_enum};
 
+/// The comparisons of a number, by the type's own `compare`.
+macro_rules! comparisons {
+    ($result:ty) => {
+        /// It is this.
+        pub fn is(self, value: impl Into<Decimal>) -> $result {
+            self.compare(Operator::Eq, number(value.into()))
+        }
+
+        /// It is not this.
+        pub fn is_not(self, value: impl Into<Decimal>) -> $result {
+            self.compare(Operator::Ne, number(value.into()))
+        }
+
+        /// It is this or more.
+        pub fn at_least(self, value: impl Into<Decimal>) -> $result {
+            self.compare(Operator::Gte, number(value.into()))
+        }
+
+        /// It is more than this.
+        pub fn above(self, value: impl Into<Decimal>) -> $result {
+            self.compare(Operator::Gt, number(value.into()))
+        }
+
+        /// It is this or less.
+        pub fn at_most(self, value: impl Into<Decimal>) -> $result {
+            self.compare(Operator::Lte, number(value.into()))
+        }
+
+        /// It is less than this.
+        pub fn below(self, value: impl Into<Decimal>) -> $result {
+            self.compare(Operator::Lt, number(value.into()))
+        }
+    };
+}
+
+pub(crate) use comparisons;
+
+/// Which fact about a worker.
+#[derive(Clone, Debug)]
+struct Fact {
+    category: FilterCategory,
+    key: String,
+}
+
+impl Fact {
+    fn compare(self, operator: Operator, value: impl Into<Value>) -> Filter {
+        Filter::condition(self.category, self.key, operator, value)
+    }
+}
+
 /// A fact that is one of a few values.
 #[derive(Clone, Debug)]
 #[must_use = "compare it"]
-pub struct Identity<V>(Fact<V>);
+pub struct Identity<V>(Fact, PhantomData<V>);
 
 impl<V: Into<Value>> Identity<V> {
+    fn new(fact: Fact) -> Self {
+        Self(fact, PhantomData)
+    }
+
     /// It is this.
     pub fn is(self, value: impl Into<V>) -> Filter {
         self.0.compare(Operator::Eq, value.into())
@@ -43,49 +97,16 @@ impl<V: Into<Value>> Identity<V> {
     }
 }
 
-/// A fact that is a number.
-#[derive(Clone, Debug)]
-#[must_use = "compare it"]
-pub struct Comparable<V>(Fact<V>);
-
-impl Comparable<Decimal> {
-    /// It is this.
-    pub fn is(self, value: impl Into<Decimal>) -> Filter {
-        self.0.compare(Operator::Eq, number(value.into()))
-    }
-
-    /// It is not this.
-    pub fn is_not(self, value: impl Into<Decimal>) -> Filter {
-        self.0.compare(Operator::Ne, number(value.into()))
-    }
-
-    /// It is this or more.
-    pub fn at_least(self, value: impl Into<Decimal>) -> Filter {
-        self.0.compare(Operator::Gte, number(value.into()))
-    }
-
-    /// It is more than this.
-    pub fn above(self, value: impl Into<Decimal>) -> Filter {
-        self.0.compare(Operator::Gt, number(value.into()))
-    }
-
-    /// It is this or less.
-    pub fn at_most(self, value: impl Into<Decimal>) -> Filter {
-        self.0.compare(Operator::Lte, number(value.into()))
-    }
-
-    /// It is less than this.
-    pub fn below(self, value: impl Into<Decimal>) -> Filter {
-        self.0.compare(Operator::Lt, number(value.into()))
-    }
-}
-
 /// A fact that is several values at once, or a place that lies within others.
 #[derive(Clone, Debug)]
 #[must_use = "compare it"]
-pub struct Inclusion<V>(Fact<V>);
+pub struct Inclusion<V>(Fact, PhantomData<V>);
 
 impl<V: Into<Value>> Inclusion<V> {
+    fn new(fact: Fact) -> Self {
+        Self(fact, PhantomData)
+    }
+
     /// This is among its values.
     pub fn includes(self, value: impl Into<V>) -> Filter {
         self.0.compare(Operator::In, value.into())
@@ -97,98 +118,57 @@ impl<V: Into<Value>> Inclusion<V> {
     }
 
     /// One of these is among its values.
-    pub fn includes_any<T: Into<V>>(self, values: impl IntoIterator<Item = T>) -> Filter
-    where
-        V: Clone,
-    {
-        let values = values.into_iter();
-        Filter::Or(values.map(|value| self.clone().includes(value)).collect())
+    pub fn includes_any<T: Into<V>>(self, values: impl IntoIterator<Item = T>) -> Filter {
+        let includes = |value: T| self.0.clone().compare(Operator::In, value.into());
+        Filter::Or(values.into_iter().map(includes).collect())
     }
+}
+
+/// A fact that is a number.
+#[derive(Clone, Debug)]
+#[must_use = "compare it"]
+pub struct Comparable(Fact);
+
+impl Comparable {
+    fn new(fact: Fact) -> Self {
+        Self(fact)
+    }
+
+    fn compare(self, operator: Operator, value: Value) -> Filter {
+        self.0.compare(operator, value)
+    }
+
+    comparisons!(Filter);
 }
 
 /// A worker's value of a skill, which may be missing.
 #[derive(Clone, Debug)]
 #[must_use = "compare it"]
-pub struct Skill(String);
+pub struct Skill(Fact);
 
 /// The worker's value of the skill with this id, 0–100.
 pub fn skill(skill_id: impl Into<String>) -> Skill {
-    Skill(skill_id.into())
+    Skill(Fact {
+        category: FilterCategory::Skill,
+        key: skill_id.into(),
+    })
 }
 
 impl Skill {
-    /// The worker has the skill, and it is this or more.
-    #[must_use]
-    pub fn at_least(self, value: impl Into<Decimal>) -> Filter {
-        self.value().at_least(value)
+    fn compare(self, operator: Operator, value: Value) -> Filter {
+        self.0.compare(operator, value)
     }
 
-    /// The worker has the skill, and it is more than this.
-    #[must_use]
-    pub fn above(self, value: impl Into<Decimal>) -> Filter {
-        self.value().above(value)
-    }
-
-    /// The worker has the skill, and it is this or less.
-    #[must_use]
-    pub fn at_most(self, value: impl Into<Decimal>) -> Filter {
-        self.value().at_most(value)
-    }
-
-    /// The worker has the skill, and it is less than this.
-    #[must_use]
-    pub fn below(self, value: impl Into<Decimal>) -> Filter {
-        self.value().below(value)
-    }
-
-    /// The worker has the skill, and it is this.
-    #[must_use]
-    pub fn is(self, value: impl Into<Decimal>) -> Filter {
-        self.value().is(value)
-    }
-
-    /// The worker's value is not this.
-    #[must_use]
-    pub fn is_not(self, value: impl Into<Decimal>) -> Filter {
-        self.value().is_not(value)
-    }
+    comparisons!(Filter);
 
     /// The worker does not have the skill.
-    #[must_use]
     pub fn is_missing(self) -> Filter {
-        Filter::condition(FilterCategory::Skill, self.0, Operator::Eq, Value::Null)
+        self.compare(Operator::Eq, Value::Null)
     }
 
     /// The worker has the skill, whatever its value.
-    #[must_use]
     pub fn is_there(self) -> Filter {
-        Filter::condition(FilterCategory::Skill, self.0, Operator::Ne, Value::Null)
-    }
-
-    fn value(self) -> Comparable<Decimal> {
-        Comparable(Fact::new(FilterCategory::Skill, self.0))
-    }
-}
-
-/// Which fact about a worker.
-#[derive(Clone, Debug)]
-struct Fact<V> {
-    category: FilterCategory,
-    key: String,
-    value: PhantomData<V>,
-}
-
-impl<V> Fact<V> {
-    fn new(category: FilterCategory, key: impl Into<String>) -> Self {
-        Self {
-            category,
-            key: key.into(),
-            value: PhantomData,
-        }
-    }
-
-    fn compare(self, operator: Operator, value: impl Into<Value>) -> Filter {
-        Filter::condition(self.category, self.key, operator, value)
+        self.compare(Operator::Ne, Value::Null)
     }
 }
 
@@ -200,10 +180,13 @@ pub(crate) fn number(value: Decimal) -> Value {
 
 /// Facts by their names on the wire.
 macro_rules! facts {
-    ($($(#[$doc:meta])+ $name:ident: $category:ident $key:literal $kind:ident<$value:ty>;)+) => {$(
+    ($($(#[$doc:meta])+ $name:ident: $category:ident $key:literal $kind:ident $(<$value:ty>)?;)+) => {$(
         $(#[$doc])+
-        pub fn $name() -> $kind<$value> {
-            $kind(Fact::new(FilterCategory::$category, $key))
+        pub fn $name() -> $kind $(<$value>)? {
+            $kind::new(Fact {
+                category: FilterCategory::$category,
+                key: $key.to_owned(),
+            })
         }
     )+};
 }
@@ -220,7 +203,7 @@ facts! {
     /// Whether the worker agreed to adult content.
     adult_allowed: Profile "adult_allowed" Identity<bool>;
     /// The date of birth, seconds since 1970.
-    date_of_birth: Profile "date_of_birth" Comparable<Decimal>;
+    date_of_birth: Profile "date_of_birth" Comparable;
     /// The city in the profile, as the platform's number of the region.
     city: Profile "city" Inclusion<i64>;
     /// The languages in the profile, as codes in capitals (`"EN"`).
@@ -238,25 +221,25 @@ facts! {
     /// The operating system.
     os_family: Computed "os_family" Identity<OsFamily>;
     /// The operating system's version, major and minor (14.4).
-    os_version: Computed "os_version" Comparable<Decimal>;
+    os_version: Computed "os_version" Comparable;
     /// The operating system's major version.
-    os_version_major: Computed "os_version_major" Comparable<Decimal>;
+    os_version_major: Computed "os_version_major" Comparable;
     /// The operating system's minor version.
-    os_version_minor: Computed "os_version_minor" Comparable<Decimal>;
+    os_version_minor: Computed "os_version_minor" Comparable;
     /// The operating system's bug-fix version.
-    os_version_bugfix: Computed "os_version_bugfix" Comparable<Decimal>;
+    os_version_bugfix: Computed "os_version_bugfix" Comparable;
     /// The kind of software.
     user_agent_type: Computed "user_agent_type" Identity<UserAgentType>;
     /// The browser.
     user_agent_family: Computed "user_agent_family" Identity<UserAgentFamily>;
     /// The browser's version, major and minor.
-    user_agent_version: Computed "user_agent_version" Comparable<Decimal>;
+    user_agent_version: Computed "user_agent_version" Comparable;
     /// The browser's major version.
-    user_agent_version_major: Computed "user_agent_version_major" Comparable<Decimal>;
+    user_agent_version_major: Computed "user_agent_version_major" Comparable;
     /// The browser's minor version.
-    user_agent_version_minor: Computed "user_agent_version_minor" Comparable<Decimal>;
+    user_agent_version_minor: Computed "user_agent_version_minor" Comparable;
     /// The browser's bug-fix version.
-    user_agent_version_bugfix: Computed "user_agent_version_bugfix" Comparable<Decimal>;
+    user_agent_version_bugfix: Computed "user_agent_version_bugfix" Comparable;
 }
 
 open_enum! {

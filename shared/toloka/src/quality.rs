@@ -39,7 +39,7 @@ use std::marker::PhantomData;
 use serde_json::Value;
 
 use crate::{
-    filter::number,
+    filter::{comparisons, number},
     types::{
         self, ActionParameters, ActionType, CollectorConfig, CollectorParameters, CollectorType,
         Decimal, DurationUnit, Operator, QualityConfig, QualityControl, RestrictionScope, Rule,
@@ -164,35 +164,11 @@ impl<C> Count<C> {
         Self { key, kind }
     }
 
-    /// It is this.
-    pub fn is(self, value: impl Into<Decimal>) -> Condition<C> {
-        Condition::new(self.key, Operator::Eq, number(value.into()))
+    fn compare(self, operator: Operator, value: Value) -> Condition<C> {
+        Condition::new(self.key, operator, value)
     }
 
-    /// It is not this.
-    pub fn is_not(self, value: impl Into<Decimal>) -> Condition<C> {
-        Condition::new(self.key, Operator::Ne, number(value.into()))
-    }
-
-    /// It is this or more.
-    pub fn at_least(self, value: impl Into<Decimal>) -> Condition<C> {
-        Condition::new(self.key, Operator::Gte, number(value.into()))
-    }
-
-    /// It is more than this.
-    pub fn above(self, value: impl Into<Decimal>) -> Condition<C> {
-        Condition::new(self.key, Operator::Gt, number(value.into()))
-    }
-
-    /// It is this or less.
-    pub fn at_most(self, value: impl Into<Decimal>) -> Condition<C> {
-        Condition::new(self.key, Operator::Lte, number(value.into()))
-    }
-
-    /// It is less than this.
-    pub fn below(self, value: impl Into<Decimal>) -> Condition<C> {
-        Condition::new(self.key, Operator::Lt, number(value.into()))
-    }
+    comparisons!(Condition<C>);
 }
 
 /// What happened, in a word, to a collector of kind `C`.

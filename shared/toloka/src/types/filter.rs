@@ -14,6 +14,7 @@ use super::{Values, open_enum::open_enum};
 ///
 /// [`crate::filter`] builds filters that the platform understands, and `&` and `|` join them.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a filter does nothing outside of a pool or message"]
 pub enum Filter {
     /// All parts must hold; true without parts.
     And(Vec<Self>),
