@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_toloka::types::{FieldName, TaskSpec, Values};
+use quorate_toloka::types::{BaselineSolution, FieldName, TaskSpec, Values};
 use rust_decimal::prelude::ToPrimitive;
 
 use crate::{
@@ -131,10 +131,10 @@ impl Scale {
     /// The most probable answer to a task with this baseline.
     pub(crate) fn decide(
         &self,
-        task: &TaskRow,
+        baseline: &[BaselineSolution],
         mut votes: Vec<Vote>,
     ) -> Result<Option<(String, f64)>> {
-        for baseline in task.form.baseline_solutions.iter().flatten() {
+        for baseline in baseline {
             let weight = baseline
                 .confidence_weight
                 .and_then(|weight| weight.to_f64());
@@ -150,7 +150,7 @@ impl Scale {
     }
 }
 
-/// The answers to one task that count: row and id of the assignment, row of the worker, values.
+/// The answers to one task that count: id of the assignment, row of the worker, values.
 pub(crate) fn answers_to(db: &Db<'_>, task: i64) -> Result<Vec<(String, i64, Values)>> {
     db.rows(
         "SELECT s.id, s.worker, a.answer FROM answers a JOIN assignments s ON s.n = a.assignment
@@ -197,7 +197,8 @@ pub(crate) fn adapt_overlap(tx: &Tx<'_>, pool: &PoolRow, page: &[TaskRow]) -> Re
             .iter()
             .map(|(_, worker, values)| scale.vote(*worker, values))
             .collect();
-        let Some((_, confidence)) = scale.decide(task, votes?)? else {
+        let baseline = task.form.baseline_solutions.as_deref().unwrap_or_default();
+        let Some((_, confidence)) = scale.decide(baseline, votes?)? else {
             continue;
         };
         if confidence < enough && complete < most {

@@ -259,6 +259,15 @@ CREATE TABLE operations (
 );
 CREATE INDEX operations_owner ON operations (owner, id);
 
+-- Answers that the platform aggregated: the results of an operation (its row), by task.
+CREATE TABLE solutions (
+    operation  INTEGER NOT NULL,
+    task       TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    answer     TEXT NOT NULL,
+    PRIMARY KEY (operation, task)
+) WITHOUT ROWID;
+
 -- Services beside pools and tasks: bonuses, files, messages.
 
 -- amount, user, assignment and comment are also part of body; here lists and sums find them.

@@ -46,10 +46,13 @@ pub enum OpenError {
     },
 }
 
-/// The database: a writer, and for a file a reader that does not wait for it.
+/// How many requests read at a time; what takes long must not keep the others waiting.
+const READERS: usize = 4;
+
+/// The database: a writer, and for a file readers that do not wait for it.
 pub(crate) struct Store {
     writer: Mutex<Connection>,
-    reader: Option<Mutex<Connection>>,
+    readers: Vec<Mutex<Connection>>,
 }
 
 /// A view of the state within one request.
@@ -81,7 +84,7 @@ impl Store {
             prepare(&writer)?;
             return Ok(Self {
                 writer: Mutex::new(writer),
-                reader: None,
+                readers: Vec::new(),
             });
         };
         make_private(folder).map_err(|source| OpenError::Folder {
@@ -93,12 +96,17 @@ impl Store {
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "NORMAL")?;
         prepare(&writer)?;
-        let reader = Connection::open(&file)?;
-        reader.set_prepared_statement_cache_capacity(128);
-        reader.pragma_update(None, "query_only", true)?;
+        let reader = || -> std::result::Result<_, rusqlite::Error> {
+            let reader = Connection::open(&file)?;
+            reader.set_prepared_statement_cache_capacity(128);
+            reader.pragma_update(None, "query_only", true)?;
+            Ok(Mutex::new(reader))
+        };
         Ok(Self {
             writer: Mutex::new(writer),
-            reader: Some(Mutex::new(reader)),
+            readers: (0..READERS)
+                .map(|_| reader())
+                .collect::<std::result::Result<_, _>>()?,
         })
     }
 
@@ -109,7 +117,11 @@ impl Store {
         now: i64,
         body: impl FnOnce(&Db<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut conn = lock(self.reader.as_ref().unwrap_or(&self.writer));
+        let idle = self
+            .readers
+            .iter()
+            .find_map(|reader| reader.try_lock().ok());
+        let mut conn = idle.unwrap_or_else(|| lock(self.readers.first().unwrap_or(&self.writer)));
         let snapshot = conn.transaction()?;
         body(&Db {
             conn: &snapshot,
@@ -210,6 +222,21 @@ impl Db<'_> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map(params, read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Reads all rows that a query finds, one at a time.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            read(row)?;
+        }
+        Ok(())
     }
 
     /// The number that a query computes; 0 when it finds nothing or NULL.

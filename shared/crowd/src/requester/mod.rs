@@ -14,6 +14,7 @@ mod operations;
 mod pools;
 mod projects;
 mod skills;
+mod solutions;
 mod suites;
 mod tasks;
 mod tsv;
@@ -136,6 +137,15 @@ pub(crate) fn routes() -> Router<Platform> {
             "/api/v1/message-threads/{id}/remove-from-folders",
             post(messages::remove_from_folders),
         )
+        .route(
+            "/api/v1/aggregated-solutions/aggregate-by-pool",
+            post(solutions::by_pool),
+        )
+        .route(
+            "/api/v1/aggregated-solutions/aggregate-by-task",
+            post(solutions::by_task),
+        )
+        .route("/api/v1/aggregated-solutions/{id}", get(solutions::list))
         .route("/api/v1/operations", get(operations::list))
         .route("/api/v1/operations/{id}", get(operations::read))
         .route("/api/v1/operations/{id}/log", get(operations::log))

@@ -108,7 +108,13 @@ fn row(row: &Row<'_>) -> rusqlite::Result<(Operation, String)> {
     Ok((operation, row.get(7)?))
 }
 
-fn find(db: &Db<'_>, who: &str, id: &str) -> Result<Operation> {
+/// The row of an operation that there is.
+pub(super) fn row_number(db: &Db<'_>, id: &str) -> Result<i64> {
+    db.number("SELECT n FROM operations WHERE id = ?1", [id])
+}
+
+/// An operation of `who`.
+pub(super) fn find(db: &Db<'_>, who: &str, id: &str) -> Result<Operation> {
     // Ids are written in lower case whatever the client wrote.
     let id = id.to_ascii_lowercase();
     let (operation, owner) = db

@@ -38,7 +38,7 @@ const LIST_USERS: Spec = Spec {
 };
 
 /// A skill of `who`.
-fn find(db: &Db<'_>, who: &str, id: &str) -> Result<SkillRow> {
+pub(super) fn find(db: &Db<'_>, who: &str, id: &str) -> Result<SkillRow> {
     let skill = db
         .row(
             &format!("{} WHERE id = ?1", SkillRow::SELECT),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::world::{World, config, golden, id, lesson, many, parse, real};
 
-fn keyed() -> Config {
+pub(crate) fn keyed() -> Config {
     let key = |account: &str, key: &str| RequesterKey {
         account: account.into(),
         key: key.into(),

@@ -9,8 +9,10 @@
 
 mod api;
 mod attachments;
+mod bodies;
 mod bonuses;
 mod clones;
+mod consensus;
 mod figures;
 mod lists;
 mod lives;
@@ -20,6 +22,8 @@ mod money;
 mod properties;
 mod restart;
 mod rules;
+mod strangers;
+mod suites;
 mod table;
 mod trainings;
 mod workers;

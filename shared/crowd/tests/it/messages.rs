@@ -90,9 +90,9 @@ async fn a_requester_and_a_worker_talk() {
     assert_eq!(status, 200);
     assert_eq!(
         filed(&w, "folder=UNREAD,IMPORTANT").await,
-        [thread_id.clone()]
+        [thread_id.as_str()]
     );
-    assert_eq!(filed(&w, "folder=INBOX").await, [thread_id.clone()]);
+    assert_eq!(filed(&w, "folder=INBOX").await, [thread_id.as_str()]);
     let path = format!("{PATH}/{thread_id}/reply");
     let thread = w.ok("POST", &path, json!({"text": en("Good")})).await;
     assert_eq!(
@@ -206,10 +206,10 @@ async fn threads_are_sorted_into_folders() {
     assert_eq!(marked["folders"], json!(["OUTBOX", "IMPORTANT", "UNREAD"]));
     assert_eq!(
         filed(&w, "folder=OUTBOX&folder_ne=IMPORTANT").await,
-        [other.clone()]
+        [other.as_str()]
     );
-    assert_eq!(filed(&w, "folder_ne=UNREAD,INBOX").await, [other.clone()]);
-    assert_eq!(filed(&w, "folder=").await, [thread.clone(), other]);
+    assert_eq!(filed(&w, "folder_ne=UNREAD,INBOX").await, [other.as_str()]);
+    assert_eq!(filed(&w, "folder=").await, [thread.as_str(), &other]);
     let read = w
         .ok(
             "POST",
