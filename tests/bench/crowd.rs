@@ -29,7 +29,7 @@ const WORKERS: usize = 50;
 /// Pages that are taken one after the other.
 const PAGES_ALONE: usize = 200;
 /// Pages of each of the workers at once.
-const PAGES_AT_ONCE: usize = 100;
+const PAGES_AT_ONCE: usize = 40;
 const TASKS_PER_PAGE: usize = 10;
 /// Answers that are listed.
 const ANSWERS: usize = 1_000_000;

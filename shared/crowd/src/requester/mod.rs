@@ -116,6 +116,15 @@ pub(crate) fn routes() -> Router<Platform> {
         )
         .route("/api/v1/user-metadata/{id}", get(users::metadata))
         .route(
+            "/api/v1/aggregated-solutions/aggregate-by-pool",
+            post(solutions::by_pool),
+        )
+        .route(
+            "/api/v1/aggregated-solutions/aggregate-by-task",
+            post(solutions::by_task),
+        )
+        .route("/api/v1/aggregated-solutions/{id}", get(solutions::list))
+        .route(
             "/api/v1/user-bonuses",
             get(bonuses::list).post(bonuses::create),
         )
@@ -137,15 +146,6 @@ pub(crate) fn routes() -> Router<Platform> {
             "/api/v1/message-threads/{id}/remove-from-folders",
             post(messages::remove_from_folders),
         )
-        .route(
-            "/api/v1/aggregated-solutions/aggregate-by-pool",
-            post(solutions::by_pool),
-        )
-        .route(
-            "/api/v1/aggregated-solutions/aggregate-by-task",
-            post(solutions::by_task),
-        )
-        .route("/api/v1/aggregated-solutions/{id}", get(solutions::list))
         .route("/api/v1/operations", get(operations::list))
         .route("/api/v1/operations/{id}", get(operations::read))
         .route("/api/v1/operations/{id}/log", get(operations::log))
