@@ -577,7 +577,8 @@ fn conversation(db: &Db<'_>, thread: &ThreadRow, worker: &WorkerRow) -> Result<O
         return Ok(Some(thread.id));
     }
     db.row(
-        "SELECT t.id FROM threads t JOIN thread_workers w ON w.thread = t.id
+        // From the few threads of the worker, not from the many answers to the message.
+        "SELECT t.id FROM thread_workers w CROSS JOIN threads t ON t.id = w.thread
          WHERE t.parent = ?1 AND w.worker = ?2",
         (thread.id, worker.n),
         |row| row.get(0),

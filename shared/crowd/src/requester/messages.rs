@@ -12,7 +12,7 @@ use crate::{
     http::{Answer, Body, Id, Query, Requester, json, ok},
     list::{self, Kind, Spec, Use},
     messages::{self, Author, NewThread, ThreadRow},
-    model::{WorkerRow, decimal_id, owned_by},
+    model::{decimal_id, owned_by},
     platform::Platform,
     store::Db,
 };
@@ -91,14 +91,7 @@ fn recipients(db: &Db<'_>, who: &str, form: &ComposeMessage) -> Result<Vec<i64>>
                     "Say which workers get the message",
                 )
             })?;
-            let all = db.rows(WorkerRow::SELECT, [], WorkerRow::read)?;
-            let mut passing = Vec::new();
-            for worker in all {
-                if access::passes(db, who, filter, &worker)? {
-                    passing.push(worker.n);
-                }
-            }
-            passing
+            access::workers_passing(db, who, filter, None)?
         }
         // Everybody who ever took a page of this requester.
         Some(RecipientsSelectType::All) => db.rows(

@@ -167,3 +167,33 @@ async fn what_is_known_about_a_worker_is_passed_on_only_in_the_right_types() {
     let known = w.get(&format!("/api/v1/user-metadata/{}", worker.id)).await;
     assert_eq!(known, json!({"id": worker.id, "attributes": {}}));
 }
+
+#[tokio::test]
+async fn a_skill_is_given_with_a_reason_and_lapses_after_its_time() {
+    let w = World::new().await;
+    let worker = w.worker("ann").await;
+    let skill = json!({"name": "short", "skill_ttl_hours": 2, "hidden": false});
+    let skill = w.ok("POST", "/api/v1/skills", skill).await;
+    assert_eq!(
+        (skill["skill_ttl_hours"].as_u64(), skill["global"].as_bool()),
+        (Some(2), Some(false))
+    );
+    for (global, found) in [("true", 0), ("false", 1)] {
+        let list = w.get(&format!("/api/v1/skills?global={global}")).await;
+        assert_eq!(list["items"].as_array().unwrap().len(), found);
+    }
+    let skill = id(&skill);
+    let form = json!({"skill_id": skill, "user_id": worker.id, "value": 84.6, "reason": "checked by hand"});
+    let given = w.ok("PUT", "/api/v1/user-skills", form.clone()).await;
+    assert_eq!(
+        (given["value"].as_i64(), given["exact_value"].as_f64()),
+        (Some(85), Some(84.6))
+    );
+    w.pass(7_199);
+    let again = w.ok("PUT", "/api/v1/user-skills", form).await;
+    assert_eq!(again["id"], given["id"], "a worker has a skill once");
+    w.pass(7_199);
+    assert_eq!(w.skill_value(&worker, &skill).await, Some(84.6));
+    w.pass(1);
+    assert_eq!(w.skill_value(&worker, &skill).await, None);
+}
