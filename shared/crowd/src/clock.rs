@@ -87,6 +87,15 @@ impl Clock {
         }
     }
 
+    /// The time of the machine in milliseconds since 1970: receivers of webhooks and clients that
+    /// wait live in it, however fast the platform's time runs. A manual clock is also that.
+    pub(crate) fn machine_millis(&self) -> i64 {
+        match &*self.0 {
+            Kind::Real { .. } | Kind::Scaled { .. } => Timestamp::now().as_millisecond(),
+            Kind::Manual(_) => self.millis(),
+        }
+    }
+
     /// Moves a manual clock forward; does nothing to a running clock.
     pub fn advance(&self, by: Duration) {
         if let Kind::Manual(now) = &*self.0 {

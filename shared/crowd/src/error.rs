@@ -124,6 +124,15 @@ impl Error {
         }
     }
 
+    /// 429: the requester asks too often; `interval` (`MIN`, `HOUR`, `DAY`) names the quota that is
+    /// used up, if one is.
+    pub(crate) fn too_many(message: impl Into<String>, interval: Option<&str>) -> Self {
+        Self {
+            payload: interval.map(|interval| json!({ "interval": interval })),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", message)
+        }
+    }
+
     /// 500: a defect of the platform. The cause goes to the log, not to the client.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "internal error");

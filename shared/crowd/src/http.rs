@@ -63,6 +63,20 @@ impl FromRequestParts<Platform> for Requester {
     }
 }
 
+/// Who may read the platform's metrics: a requester, or without keys anybody on this machine.
+pub(crate) struct Watcher;
+
+impl FromRequestParts<Platform> for Watcher {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
+        if platform.settings().has_keys() || !is_for_this_machine(parts) {
+            Requester::from_request_parts(parts, platform).await?;
+        }
+        Ok(Self)
+    }
+}
+
 /// Whether the request was sent to a loopback name. A web page that makes its own name point here
 /// (DNS rebinding) sends that name.
 fn is_for_this_machine(parts: &Parts) -> bool {
@@ -155,6 +169,11 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 }
 
 impl Body {
+    /// The body as it came.
+    pub(crate) fn bytes(self) -> Bytes {
+        self.0
+    }
+
     /// Reads the body as JSON; an error names the field.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         let mut json = serde_json::Deserializer::from_slice(&self.0);

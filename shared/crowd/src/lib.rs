@@ -25,6 +25,8 @@
 //! | `attachments`, `messages` | files in answers; what requesters and workers write to each other |
 //! | `quality`, `rules` | what collectors count, and what rules do |
 //! | `consensus` | which answer the platform takes for right: dynamic overlap, aggregation |
+//! | `webhooks`, `courier` | who is told of what, and how it is brought to them |
+//! | `limits`, `metrics` | how often a requester may ask; how the platform fares |
 //! | `lifecycle`, `clock` | what happens by itself, and platform time |
 //! | `page`, `simulate` | the page for people, and workers that are none |
 
@@ -32,13 +34,16 @@ mod access;
 mod attachments;
 mod clock;
 mod consensus;
+mod courier;
 mod error;
 mod filter;
 mod http;
 mod ids;
 mod lifecycle;
+mod limits;
 mod list;
 mod messages;
+mod metrics;
 mod mixer;
 mod model;
 mod money;
@@ -50,6 +55,7 @@ mod rules;
 pub mod simulate;
 mod store;
 mod validate;
+mod webhooks;
 mod work;
 mod worker;
 
@@ -57,6 +63,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{Method, Uri},
+    middleware::from_fn_with_state,
 };
 
 use crate::error::Error;
@@ -67,10 +74,12 @@ pub use crate::{
 };
 
 impl Platform {
-    /// The platform as routes: the requester API, the worker API and the page for workers.
+    /// The platform as routes: the requester API, the worker API, the page for workers,
+    /// and `/metrics`.
     pub fn router(&self) -> Router {
-        requester::routes()
+        limits::guard(self, requester::routes())
             .merge(worker::routes())
+            .merge(metrics::routes())
             .with_state(self.clone())
             .merge(page::routes())
             .fallback(|method: Method, uri: Uri| async move {
@@ -80,5 +89,6 @@ impl Platform {
                 Error::no_method(method.as_str(), uri.path())
             })
             .layer(DefaultBodyLimit::max(http::MOST_BODY_BYTES))
+            .layer(from_fn_with_state(self.clone(), metrics::measure))
     }
 }

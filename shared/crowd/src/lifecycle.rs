@@ -7,7 +7,7 @@ use crate::{
     model::{Kind, PoolRow},
     quality::{self, Reason},
     store::{Db, Tx},
-    work,
+    webhooks, work,
 };
 
 /// How long a pool that was closed for an update stays closed.
@@ -162,7 +162,7 @@ pub(crate) fn close(tx: &Tx<'_>, pool: i64, reason: &str) -> Result<()> {
            close_at = NULL, reopen_at = ?4 WHERE id = ?1",
         (pool, reason, tx.now(), reopen),
     )?;
-    Ok(())
+    webhooks::closed(tx, pool, reason)
 }
 
 /// Sets or clears the time when an open pool closes by itself, after anything that may complete it

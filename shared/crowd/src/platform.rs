@@ -18,8 +18,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     clock::Clock,
+    courier::Courier,
     error::{Error, Result},
     ids, lifecycle,
+    limits::Limits,
+    metrics::Metrics,
     store::{Db, OpenError, Store, Tx},
 };
 
@@ -41,6 +44,9 @@ pub struct Config {
     pub balance: Decimal,
     /// The key that new workers must know. `None`: made once at random and kept with the data.
     pub invite: Option<String>,
+    /// Whether requesters are kept within the documented rates and quotas
+    /// ([`quorate_toloka::limits`]). The counts are in memory: a restart begins anew.
+    pub rate_limits: bool,
     /// Rounds that a worker's password is stretched by (PBKDF2-HMAC-SHA256).
     pub password_rounds: u32,
 }
@@ -56,6 +62,7 @@ impl Default for Config {
             fee: Decimal::ZERO,
             balance: Decimal::from(1_000_000),
             invite: None,
+            rate_limits: false,
             password_rounds: 600_000,
         }
     }
@@ -123,6 +130,9 @@ struct Inner {
     settings: Settings,
     /// When something is due next (an expiry, a closing), in milliseconds.
     due: AtomicI64,
+    courier: Courier,
+    limits: Option<Limits>,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Platform {
@@ -162,6 +172,9 @@ impl Platform {
             clock: config.clock,
             settings,
             due: AtomicI64::new(i64::MIN),
+            courier: Courier::default(),
+            limits: config.rate_limits.then(Limits::default),
+            metrics: Metrics::default(),
         })))
     }
 
@@ -196,6 +209,19 @@ impl Platform {
         }
     }
 
+    pub(crate) fn courier(&self) -> &Courier {
+        &self.0.courier
+    }
+
+    /// What requesters have used of their rates and quotas, if anybody counts.
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.0.limits.as_ref()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -211,11 +237,13 @@ impl Platform {
     /// Runs one request that changes the state, on this thread.
     pub(crate) fn write_now<T>(&self, body: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
         let inner = &*self.0;
+        let mut told = false;
         let result = inner
             .store
             .write(&inner.settings, inner.clock.millis(), |tx| {
                 lifecycle::catch_up(tx)?;
                 let value = body(tx)?;
+                told = tx.told();
                 // Within the lock, so that a later request cannot be overtaken.
                 inner.due.store(
                     lifecycle::next_due(tx)?.unwrap_or(i64::MAX),
@@ -226,6 +254,8 @@ impl Platform {
         if result.is_err() {
             // What was due is undone with the rest: look again.
             inner.due.store(i64::MIN, Ordering::Release);
+        } else if told {
+            inner.courier.wake();
         }
         result
     }
@@ -304,19 +334,19 @@ pub fn undelayed(listener: TcpListener) -> impl Listener<Addr = SocketAddr, Io =
 }
 
 /// The same after it failed: the disk may be full for long, and each failure is a line in the log.
-const REST: Duration = Duration::from_secs(5);
+pub(crate) const REST: Duration = Duration::from_secs(5);
 
-/// Does what is due on `platform` while nobody asks; for a platform that is not served by [`serve`].
-/// Returns at once if its clock is moved by hand.
+/// Does what is due on `platform` while nobody asks, and delivers webhooks; for a platform that is
+/// not served by [`serve`]. Returns at once if its clock is moved by hand.
 pub async fn keep_up(platform: Platform) {
     if platform.clock().is_manual() {
         return;
     }
-    keep_trying(|| {
+    let ticks = keep_trying(|| {
         let now = platform.clone();
         blocking(move || now.catch_up())
-    })
-    .await;
+    });
+    futures_util::future::join(ticks, platform.keep_delivering()).await;
 }
 
 /// Ticks for ever. A failure is in the log already.

@@ -417,3 +417,70 @@ END;
 CREATE TRIGGER worker_activity_submitted AFTER UPDATE OF submitted ON assignments BEGIN
     INSERT OR REPLACE INTO worker_activity (worker, at) VALUES (NEW.worker, NEW.submitted);
 END;
+
+-- Webhooks ----------------------------------------------------------------------------------------
+
+-- Who is told of one kind of event in one pool. receiver: scheme, host and port of url.
+-- secret: what deliveries are signed with; needed as it is. waiting: rows in webhook_events.
+-- failures: attempts that failed one after the other; next_try: not before this time of the machine.
+CREATE TABLE webhooks (
+    n        INTEGER PRIMARY KEY AUTOINCREMENT,
+    id       TEXT NOT NULL UNIQUE,
+    owner    TEXT NOT NULL,
+    pool     INTEGER NOT NULL,
+    event    TEXT NOT NULL,
+    url      TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    secret   TEXT,
+    created  INTEGER NOT NULL,
+    waiting  INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    next_try INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (pool, event, url)
+);
+CREATE INDEX webhooks_owner ON webhooks (owner, created);
+CREATE INDEX webhooks_due ON webhooks (next_try) WHERE waiting > 0;
+
+-- Events that no receiver has acknowledged yet, as they are sent.
+CREATE TABLE webhook_events (
+    n       INTEGER PRIMARY KEY,
+    webhook INTEGER NOT NULL,
+    body    TEXT NOT NULL
+);
+CREATE INDEX webhook_events_order ON webhook_events (webhook, n);
+
+-- The last attempts to deliver. sent: time of the machine.
+CREATE TABLE webhook_deliveries (
+    n       INTEGER PRIMARY KEY,
+    webhook INTEGER NOT NULL,
+    sent    INTEGER NOT NULL,
+    millis  INTEGER NOT NULL,
+    events  INTEGER NOT NULL,
+    status  INTEGER,
+    error   TEXT
+);
+CREATE INDEX webhook_deliveries_order ON webhook_deliveries (webhook, n);
+
+-- Metrics -----------------------------------------------------------------------------------------
+
+-- Numbers that would take long to count, kept by the statements that change them.
+CREATE TABLE tallies (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO tallies (name, value) VALUES ('pages', 0), ('answers', 0), ('ACTIVE', 0),
+    ('SUBMITTED', 0), ('ACCEPTED', 0), ('REJECTED', 0), ('SKIPPED', 0), ('EXPIRED', 0),
+    ('delivered', 0), ('failed', 0);
+
+CREATE TRIGGER tally_page AFTER INSERT ON assignments BEGIN
+    UPDATE tallies SET value = value + 1 WHERE name IN ('pages', NEW.status);
+END;
+CREATE TRIGGER tally_status AFTER UPDATE OF status ON assignments WHEN OLD.status <> NEW.status BEGIN
+    UPDATE tallies SET value = value + CASE name WHEN NEW.status THEN 1 ELSE -1 END
+        WHERE name IN (OLD.status, NEW.status);
+END;
+CREATE TRIGGER tally_answers AFTER UPDATE OF submitted ON assignments
+    WHEN OLD.submitted IS NULL AND NEW.submitted IS NOT NULL BEGIN
+    UPDATE tallies SET value = value + (SELECT count(*) FROM answers WHERE assignment = NEW.n)
+        WHERE name = 'answers';
+END;

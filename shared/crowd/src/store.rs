@@ -66,6 +66,7 @@ pub(crate) struct Db<'a> {
 pub(crate) struct Tx<'a> {
     db: Db<'a>,
     counter: Cell<i64>,
+    told: Cell<bool>,
 }
 
 impl<'a> Deref for Tx<'a> {
@@ -148,6 +149,7 @@ impl Store {
                 now: Cell::new(now.max(floor)),
             },
             counter: Cell::new(counter),
+            told: Cell::new(false),
         };
         let value = body(&tx)?;
         let (now, counter) = (tx.now(), tx.counter.get());
@@ -252,6 +254,16 @@ impl Tx<'_> {
     /// Runs a statement that returns no rows.
     pub(crate) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
         Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// Notes that an event was written down for a webhook.
+    pub(crate) fn has_told(&self) {
+        self.told.set(true);
+    }
+
+    /// Whether an event was written down for a webhook.
+    pub(crate) fn told(&self) -> bool {
+        self.told.get()
     }
 
     /// A number that was never returned before.

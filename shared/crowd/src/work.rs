@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_toloka::types::{Decimal, TaskSpec, Values};
+use quorate_toloka::types::{Decimal, EventType, TaskSpec, Values};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     rules,
     store::{Db, Tx},
     validate::{self, Strictness},
+    webhooks,
 };
 
 /// Days after which an unreviewed page is accepted when the pool does not say.
@@ -216,6 +217,7 @@ fn hand_out(
         "DELETE FROM revoked WHERE worker = ?1 AND pool = ?2",
         (worker.n, pool.id),
     )?;
+    webhooks::assignment(tx, EventType::AssignmentCreated, pool.id, &suite.id, &id)?;
     Ok(id)
 }
 
@@ -400,7 +402,16 @@ fn record(
             digest,
         ),
     )?;
+    tell(tx, row, EventType::AssignmentSubmitted)?;
+    if accepted {
+        tell(tx, row, EventType::AssignmentApproved)?;
+    }
     Ok(())
+}
+
+/// Tells the requester's webhooks what became of an assignment.
+fn tell(tx: &Tx<'_>, row: &AssignmentRow, kind: EventType) -> Result<()> {
+    webhooks::assignment(tx, kind, row.pool, &row.suite, &row.id)
 }
 
 /// Writes down how right the answers to tasks with a known solution are. A training counts the
@@ -524,10 +535,10 @@ pub(crate) fn overdue(tx: &Tx<'_>, n: i64) -> Result<()> {
 /// page that expired are for its worker again: who closed the page too early could never finish the
 /// training otherwise, and would be shut out of the pools that want it.
 fn give_back(tx: &Tx<'_>, row: &AssignmentRow, status: &str) -> Result<()> {
-    let when = if status == "SKIPPED" {
-        "skipped"
+    let (when, kind) = if status == "SKIPPED" {
+        ("skipped", EventType::AssignmentSkipped)
     } else {
-        "expired"
+        ("expired", EventType::AssignmentExpired)
     };
     tx.run(
         &format!("UPDATE assignments SET status = ?2, {when} = ?3, deadline = NULL, ended = ?4 WHERE n = ?1"),
@@ -550,6 +561,7 @@ fn give_back(tx: &Tx<'_>, row: &AssignmentRow, status: &str) -> Result<()> {
             (row.n, row.worker),
         )?;
     }
+    tell(tx, row, kind)?;
     tx.release(&pool.owner, row.cost)
 }
 
@@ -591,10 +603,10 @@ pub(crate) fn review(
             ));
         }
     };
-    let (status, when) = if accept {
-        ("ACCEPTED", "accepted")
+    let (status, when, kind) = if accept {
+        ("ACCEPTED", "accepted", EventType::AssignmentApproved)
     } else {
-        ("REJECTED", "rejected")
+        ("REJECTED", "rejected", EventType::AssignmentRejected)
     };
     tx.run(
         &format!(
@@ -603,6 +615,7 @@ pub(crate) fn review(
         ),
         (row.n, status, tx.now(), comment),
     )?;
+    tell(tx, row, kind)?;
     Ok(vec![Event::Reviewed {
         assignment: row.id.clone(),
         how: Some(how),

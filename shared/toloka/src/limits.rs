@@ -45,8 +45,12 @@ pub const SET_USER_SKILLS: Quota = quota(0, 0, 100_000);
 pub const UPDATE_POOL_OVERLAP: Quota = quota(0, 10, 0);
 /// Requests that pay bonuses.
 pub const CREATE_USER_BONUSES: Quota = quota(0, 0, 10_000);
-/// Aggregations of a pool.
+/// Aggregations of a pool, and requests for their results.
 pub const AGGREGATE_BY_POOL: Quota = quota(5, 30, 200);
+/// Messages to all workers.
+pub const MESSAGE_ALL: Quota = quota(0, 0, 1);
+/// Messages to chosen workers.
+pub const MESSAGE_CHOSEN: Quota = quota(0, 0, 100_000);
 
 /// The most bytes of all `input_values` of one request, as JSON.
 pub const INPUT_VALUES_BYTES: usize = 1_048_576;

@@ -20,6 +20,7 @@ mod tasks;
 mod tsv;
 mod upload;
 mod users;
+mod webhooks;
 
 use axum::{
     Router,
@@ -30,7 +31,7 @@ use crate::platform::Platform;
 
 /// The routes of the requester API.
 pub(crate) fn routes() -> Router<Platform> {
-    Router::new()
+    webhooks::routes()
         .route("/api/v1/requester", get(users::requester))
         .route(
             "/api/v1/projects",

@@ -76,7 +76,8 @@ pub(super) fn client() -> Result<Client, reqwest::Error> {
         .build()
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether an address is this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host
         .trim_start_matches('[')

@@ -31,6 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::api::Api;
 use self::floor::{Floor, Worker};
 use self::images::Images;
+pub(crate) use self::images::is_loopback;
 use crate::clock::Clock;
 
 pub use self::api::Error as RequestError;

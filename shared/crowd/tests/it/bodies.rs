@@ -237,7 +237,6 @@ async fn recorded_bodies_about_what_is_there_are_taken() {
         ),
         ("POST /api/v1/tasks 409 OPERATION_ALREADY_EXISTS ", 12),
         ("POST /api/v1/user-bonuses 409 OPERATION_ALREADY_EXISTS ", 7),
-        ("PUT /api/v1/webhook-subscriptions 404 DOES_NOT_EXIST ", 1),
     ];
     assert_eq!(refused, expected);
 }

@@ -10,7 +10,7 @@ async fn lists_are_sorted_compared_and_bounded_as_documented() {
     let pool = w.pool(&w.project().await, json!({})).await;
     w.tasks(many(2, |n| real(&pool, n))).await;
     let in_pool = format!("pool_id={pool}");
-    let lists: [(&str, &str, u32, &[&str]); 13] = [
+    let lists: [(&str, &str, u32, &[&str]); 14] = [
         (
             "projects",
             "",
@@ -42,6 +42,7 @@ async fn lists_are_sorted_compared_and_bounded_as_documented() {
         ("operations", "", 500, &["id", "submitted", "finished"]),
         ("attachments", &in_pool, 100, &["id", "created"]),
         ("message-threads", "", 300, &["id", "created"]),
+        ("webhook-subscriptions", "", 300, &["id", "created"]),
     ];
     for (list, needs, most, keys) in lists {
         let path = format!("/api/v1/{list}?{needs}");

@@ -70,23 +70,28 @@ async fn serve_until_killed() {
     std::future::pending::<()>().await;
 }
 
-#[tokio::test]
-async fn a_platform_killed_in_the_middle_keeps_all_that_it_acknowledged() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+/// A platform in a process of its own, to be killed.
+pub(crate) async fn in_a_process(folder: &std::path::Path) -> (std::process::Child, World) {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "restart::serve_until_killed"])
-        .env(CHILD, folder.path())
+        .env(CHILD, folder)
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let address = folder.path().join("address");
+    let address = folder.join("address");
     let url = loop {
         match std::fs::read_to_string(&address) {
             Ok(url) => break url,
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
         }
     };
-    let w = World::at(url);
+    (child, World::at(url))
+}
+
+#[tokio::test]
+async fn a_platform_killed_in_the_middle_keeps_all_that_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, w) = in_a_process(folder.path()).await;
     let pool = w.pool(&w.project().await, json!({})).await;
     let batch = |n: usize| json!(many(50, |k| real(&pool, n * 50 + k)));
     let send = async |w: &World, n: usize| {

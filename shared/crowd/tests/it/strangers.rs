@@ -31,7 +31,8 @@ fn routes() -> Vec<(String, String)> {
     );
     let mut routes = Vec::new();
     for route in texts.iter().flat_map(|text| text.split(".route(").skip(1)) {
-        let (_, rest) = route.split_once('"').unwrap();
+        let rest = route.trim_start().strip_prefix('"');
+        let rest = rest.unwrap_or_else(|| panic!("write the path of a route as it is: {route}"));
         let (path, rest) = rest.split_once('"').unwrap();
         let ours = ["/api/worker/", "/api/"].map(|prefix| path.starts_with(prefix));
         if ours != [false, true] {
@@ -340,6 +341,11 @@ async fn no_body_uses_what_belongs_to_another_account() {
             "POST",
             "/api/v1/user-bonuses",
             json!({"user_id": worker, "amount": 1, "assignment_id": owned.assignment}),
+        ),
+        (
+            "PUT",
+            "/api/v1/webhook-subscriptions",
+            json!({"webhook_url": "http://127.0.0.1:9/", "event_type": "POOL_CLOSED", "pool_id": pool}),
         ),
         (
             "POST",

@@ -73,6 +73,10 @@ pub struct Args {
     /// Dollars that an account starts with
     #[arg(long, value_name = "DOLLARS", default_value = "1000000", value_parser = balance)]
     balance: Decimal,
+    /// Refuse requests beyond Toloka's documented rates and quotas, as it does. The newest toloka-kit
+    /// (1.2.3) crashes when it is refused so
+    #[arg(long)]
+    rate_limits: bool,
     /// Print one JSON line when ready, instead of two lines for people
     #[arg(long)]
     json: bool,
@@ -141,6 +145,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         keys: args.keys.clone(),
         fee: args.fee,
         balance: args.balance,
+        rate_limits: args.rate_limits,
         password_rounds: if args.listen.ip().is_loopback() {
             LOOPBACK_PASSWORD_ROUNDS
         } else {
