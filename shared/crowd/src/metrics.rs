@@ -1,7 +1,7 @@
 //! What the platform is doing, in numbers, for Prometheus: `GET /metrics`.
 //!
 //! Requests are counted here as they come. Numbers of the state are read from the database when
-//! somebody asks; those that would take long to count are kept there by triggers (`tallies`).
+//! somebody asks; those that would take long to count are kept there by triggers (`tallies`, `assignment_sums`).
 //! Labels name routes and states only, never who or what was asked for.
 
 use std::{collections::BTreeMap, time::Instant};
@@ -150,6 +150,8 @@ async fn scrape(State(p): State<Platform>, _: Watcher) -> Answer {
 /// The numbers of the platform's state.
 fn state(db: &Db<'_>) -> Result<Registry> {
     let tallies = numbers(db, "SELECT name, value FROM tallies")?;
+    let sums = "SELECT status, sum(assignments) FROM assignment_sums GROUP BY status";
+    let assignments = numbers(db, sums)?;
     let pools = numbers(db, "SELECT status, count(*) FROM pools GROUP BY status")?;
     let total = |name| ConstCounter::new(number(&tallies, name).unsigned_abs());
     let count = |sql| Ok::<_, Error>(ConstGauge::new(db.number(sql, [])?));
@@ -157,9 +159,10 @@ fn state(db: &Db<'_>) -> Result<Registry> {
     let mut state = Registry::with_prefix(PREFIX);
     let of_pools = by_status(&POOLS, &pools);
     state.register("pools", "Pools and trainings by status", of_pools);
-    let of_assignments = by_status(&ASSIGNMENTS, &tallies);
+    let of_assignments = by_status(&ASSIGNMENTS, &assignments);
     state.register("assignments", "Assignments by status", of_assignments);
-    state.register("pages_taken", "Pages given to workers", total("pages"));
+    let pages = ConstCounter::new(assignments.values().sum::<i64>().unsigned_abs());
+    state.register("pages_taken", "Pages given to workers", pages);
     state.register(
         "answers_submitted",
         "Answers to tasks that came in",

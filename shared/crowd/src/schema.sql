@@ -468,17 +468,8 @@ CREATE TABLE tallies (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO tallies (name, value) VALUES ('pages', 0), ('answers', 0), ('ACTIVE', 0),
-    ('SUBMITTED', 0), ('ACCEPTED', 0), ('REJECTED', 0), ('SKIPPED', 0), ('EXPIRED', 0),
-    ('delivered', 0), ('failed', 0);
+INSERT INTO tallies (name, value) VALUES ('answers', 0), ('delivered', 0), ('failed', 0);
 
-CREATE TRIGGER tally_page AFTER INSERT ON assignments BEGIN
-    UPDATE tallies SET value = value + 1 WHERE name IN ('pages', NEW.status);
-END;
-CREATE TRIGGER tally_status AFTER UPDATE OF status ON assignments WHEN OLD.status <> NEW.status BEGIN
-    UPDATE tallies SET value = value + CASE name WHEN NEW.status THEN 1 ELSE -1 END
-        WHERE name IN (OLD.status, NEW.status);
-END;
 CREATE TRIGGER tally_answers AFTER UPDATE OF submitted ON assignments
     WHEN OLD.submitted IS NULL AND NEW.submitted IS NOT NULL BEGIN
     UPDATE tallies SET value = value + (SELECT count(*) FROM answers WHERE assignment = NEW.n)
