@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pandas
+import pytest
 from crowdkit.aggregation import DawidSkene, MajorityVote
 from toloka.client import TolokaClient
 
 import recorded
 import scripts
+from conftest import TIME_SCALE
 from crowd import Crowd
 from proxy import Proxy
+
+
+@pytest.fixture(scope="module")
+def four(quorate: Path, logs: Path, truth: dict[str, str]) -> Iterator[Crowd]:
+    """Two careful and two average workers. With this seed no image is answered wrong by more than one
+    of them, and at most one errs often enough to be banned: three are always left, and the majority is
+    right, whoever is first."""
+    folder = logs / "four"
+    folder.mkdir()
+    crowd = Crowd(quorate, folder, truth, 4, TIME_SCALE, "--seed", "20")
+    yield crowd
+    crowd.stop()
 
 
 def ran(flow: str, script: Callable[..., pandas.DataFrame], crowd: Crowd, *settings: object) -> pandas.DataFrame:
@@ -34,18 +49,18 @@ def accuracy(labels: pandas.Series, truth: dict[str, str]) -> float:
     return sum(label == truth[task] for task, label in labels.items()) / len(labels)
 
 
-def test_introduction(simulated: Crowd, truth: dict[str, str]) -> None:
-    answers = ran("introduction", scripts.introduction, simulated)
+def test_introduction(four: Crowd, truth: dict[str, str]) -> None:
+    answers = ran("introduction", scripts.introduction, four)
     assert set(answers["ASSIGNMENT:status"]) == {"APPROVED"}
     answers = real(answers, "image", "result")
     assert set(answers["task"].value_counts()) == {3}
     labels = MajorityVote().fit_predict(answers)
     assert len(labels) == 30
-    assert accuracy(labels, truth) >= 0.75
+    assert accuracy(labels, truth) >= 0.9
 
 
-def test_binary_classification(simulated: Crowd, truth: dict[str, str]) -> None:
-    answers = ran("binary-classification", scripts.binary_classification, simulated)
+def test_binary_classification(four: Crowd, truth: dict[str, str]) -> None:
+    answers = ran("binary-classification", scripts.binary_classification, four)
     # One control task on every page.
     pages = answers.groupby("ASSIGNMENT:assignment_id")["GOLDEN:result"]
     assert set(pages.count()) == {1}
@@ -53,7 +68,7 @@ def test_binary_classification(simulated: Crowd, truth: dict[str, str]) -> None:
     assert set(answers["task"].value_counts()) == {3}
     labels = DawidSkene(n_iter=20).fit_predict(answers)
     assert len(labels) == 15
-    assert accuracy(labels, truth) >= 0.75
+    assert accuracy(labels, truth) >= 0.9
 
 
 def test_text_classification(simulated: Crowd, truth: dict[str, str]) -> None:
