@@ -4,6 +4,7 @@
 
 mod analytics;
 mod assignments;
+mod batch;
 mod operations;
 mod pools;
 mod projects;

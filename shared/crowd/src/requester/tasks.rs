@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 use quorate_toloka::types::{OverlapPatch, Task, TaskPatch, TaskSpec};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::operations::{self, Done};
+use super::batch::{self, Batch, Request};
 use crate::{
     error::{Error, FieldErrors, Result, field_error},
-    http::{Answer, Body, Id, Query, Requester, json, ok},
+    http::{Answer, Body, Id, Query, Requester, ok},
     ids, lifecycle,
     list::{self, Kind as By, Params, Spec, Use},
     model::{Kind, PoolRow, TaskRow, owned_by, task_body},
@@ -27,6 +26,14 @@ const MOST_SYNCHRONOUS: usize = 5_000;
 
 const MOST_OVERLAP: u32 = 30_000;
 
+/// What batches of tasks are called.
+const TASKS: batch::Words = batch::Words {
+    operation: "TASK.BATCH_CREATE",
+    create: "TASK_CREATE",
+    validate: "TASK_VALIDATE",
+    id: "task_id",
+};
+
 const LIST: Spec = Spec {
     fields: &[
         ("id", "id", By::Text, Use::Both),
@@ -37,41 +44,6 @@ const LIST: Spec = Spec {
     default_limit: 50,
     max_limit: 100_000,
 };
-
-/// How a batch is to be created; see the query parameters of the reference.
-struct Options {
-    operation_id: Option<String>,
-    async_mode: bool,
-    skip_invalid_items: bool,
-    allow_defaults: bool,
-    open_pool: bool,
-}
-
-impl Options {
-    fn read(query: &Query) -> Result<Self> {
-        let operation_id = match query.0.get("operation_id") {
-            Some(id) => Some(
-                Uuid::parse_str(id)
-                    .map_err(|_| {
-                        Error::field(
-                            "operation_id",
-                            "UUID_EXPECTED",
-                            format!("`{id}` is no UUID"),
-                        )
-                    })?
-                    .to_string(),
-            ),
-            None => None,
-        };
-        Ok(Self {
-            operation_id,
-            async_mode: query.flag("async_mode")?,
-            skip_invalid_items: query.flag("skip_invalid_items")?,
-            allow_defaults: query.flag("allow_defaults")?,
-            open_pool: query.flag("open_pool")?,
-        })
-    }
-}
 
 /// A pool that the items of a batch name, with what they are checked against.
 struct Place {
@@ -264,49 +236,18 @@ fn insert(tx: &Tx<'_>, valid: &Valid) -> Result<String> {
     Ok(id)
 }
 
-/// What became of a batch.
-struct Batch {
-    /// The ids of the tasks that were made, by position.
-    made: BTreeMap<usize, String>,
-    /// What is wrong with the others.
-    refused: BTreeMap<usize, FieldErrors>,
-    log: Vec<Value>,
-}
-
 /// Makes the tasks of a batch: all, the valid ones when asked for, or none.
-fn create_batch(tx: &Tx<'_>, who: &str, items: &[Value], options: &Options) -> Result<Batch> {
-    let places = places(tx, who, items)?;
-    let mut batch = Batch {
-        made: BTreeMap::new(),
-        refused: BTreeMap::new(),
-        log: Vec::new(),
-    };
-    let mut valid = BTreeMap::new();
-    for (index, item) in items.iter().enumerate() {
-        match check(item, &places, options.allow_defaults) {
-            Ok(one) => drop(valid.insert(index, one)),
-            Err(errors) => drop(batch.refused.insert(index, errors)),
-        }
-    }
-    let make = batch.refused.is_empty() || options.skip_invalid_items;
-    for (index, item) in items.iter().enumerate() {
-        let (kind, success, output) = match (valid.get(&index), batch.refused.get(&index)) {
-            (Some(one), _) if make => {
-                let id = insert(tx, one)?;
-                let output = json!({ "task_id": id });
-                batch.made.insert(index, id);
-                ("TASK_CREATE", true, output)
-            }
-            (_, Some(errors)) => ("TASK_VALIDATE", false, json!(errors)),
-            _ => ("TASK_VALIDATE", true, json!({})),
-        };
-        batch
-            .log
-            .push(json!({ "type": kind, "success": success, "input": item, "output": output }));
-    }
+fn create_batch(tx: &Tx<'_>, who: &str, request: &Request) -> Result<Batch> {
+    let places = places(tx, who, &request.items)?;
+    let mut batch = batch::make(
+        &TASKS,
+        request,
+        |item| check(item, &places, request.allow_defaults),
+        |valid| insert(tx, valid),
+    )?;
     if !batch.made.is_empty() {
         for place in places.values().flatten() {
-            added(tx, &place.pool, options.open_pool, &mut batch.log)?;
+            added(tx, &place.pool, request.open_pool, &mut batch.log)?;
         }
     }
     Ok(batch)
@@ -338,27 +279,17 @@ pub(super) async fn create(
     body: Body,
 ) -> Answer {
     p.write(move |tx| {
-        let options = Options::read(&query)?;
-        let (items, single) = match body.parse()? {
-            Value::Array(items) => (items, false),
-            item @ Value::Object(_) => (vec![item], true),
-            _ => return Err(Error::body("Send a task or an array of tasks")),
-        };
-        check_size(&items, options.async_mode)?;
-        if let Some(id) = &options.operation_id {
-            operations::must_be_new(tx, id)?;
-        }
-        let batch = create_batch(tx, &who.0, &items, &options)?;
-        let success = batch.refused.is_empty() || options.skip_invalid_items;
-        if !options.async_mode && (!success || (single && batch.made.is_empty())) {
-            return Err(refusal(batch.refused, single));
-        }
-        let (made, refused) = (batch.made.clone(), batch.refused.clone());
-        let operation = record(tx, &who.0, &options, items.len(), batch, success)?;
-        if options.async_mode {
-            return operations::accepted(tx, &who.0, &operation);
-        }
-        created(tx, &made, &refused, single)
+        let request = Request::read(tx, &query, &body)?;
+        check_size(&request.items, request.async_mode)?;
+        let batch = create_batch(tx, &who.0, &request)?;
+        let parameters = json!({
+            "skip_invalid_items": request.skip_invalid_items,
+            "allow_defaults": request.allow_defaults,
+            "open_pool": request.open_pool,
+        });
+        batch::answer(tx, &who.0, &TASKS, &request, parameters, batch, |id| {
+            Ok(find_any(tx, id)?.wire())
+        })
     })
     .await
 }
@@ -383,66 +314,6 @@ fn check_size(items: &[Value], async_mode: bool) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// 400 with the errors by position, or of the one task.
-fn refusal(refused: BTreeMap<usize, FieldErrors>, single: bool) -> Error {
-    if single {
-        Error::validation(refused.into_values().next().unwrap_or_default())
-    } else {
-        Error::refused(json!(refused))
-    }
-}
-
-fn record(
-    tx: &Tx<'_>,
-    who: &str,
-    options: &Options,
-    total: usize,
-    batch: Batch,
-    success: bool,
-) -> Result<String> {
-    let (made, refused) = (batch.made.len(), batch.refused.len());
-    operations::record(
-        tx,
-        who,
-        Done {
-            id: options.operation_id.clone(),
-            kind: "TASK.BATCH_CREATE",
-            success,
-            parameters: json!({
-                "skip_invalid_items": options.skip_invalid_items,
-                "allow_defaults": options.allow_defaults,
-                "open_pool": options.open_pool,
-            }),
-            details: Some(json!({
-                "total_count": total,
-                "valid_count": total - refused,
-                "not_valid_count": refused,
-                "success_count": made,
-                "failed_count": total - made,
-            })),
-            log: batch.log,
-        },
-    )
-}
-
-/// 201 with the task, or with tasks and errors by position.
-fn created(
-    db: &Db<'_>,
-    made: &BTreeMap<usize, String>,
-    refused: &BTreeMap<usize, FieldErrors>,
-    single: bool,
-) -> Answer {
-    let mut items = BTreeMap::new();
-    for (index, id) in made {
-        items.insert(index.to_string(), find_any(db, id)?.wire());
-    }
-    if single && let Some((_, task)) = items.pop_first() {
-        return Ok(json(StatusCode::CREATED, task));
-    }
-    let body = json!({ "items": items, "validation_errors": refused });
-    Ok(json(StatusCode::CREATED, body))
 }
 
 fn find_any(db: &Db<'_>, id: &str) -> Result<TaskRow> {
