@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod kit;
 mod lives;
 mod mixing;
 mod money;
