@@ -2,13 +2,11 @@
 
 use axum::extract::State;
 use quorate_toloka::types::{AnalyticsName, AnalyticsRequest, Decimal};
-use rust_decimal::prelude::ToPrimitive as _;
 use serde_json::{Value, json};
 
 use super::operations::{self, Done};
 use crate::{
     error::{Error, Result},
-    filter,
     http::{Answer, Body, Requester},
     model::{PoolRow, money, wire},
     platform::Platform,
@@ -37,7 +35,7 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
             let pool = tx.pool_of(&who.0, &request.subject_id)?;
             values.push(json!({
                 "request": request,
-                "result": figure(tx, request, &pool)?,
+                "result": figure(tx, &request.name, &pool)?,
                 "finished": wire(tx.now()),
             }));
         }
@@ -59,10 +57,10 @@ pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body
 }
 
 /// One figure about a pool.
-fn figure(db: &Db<'_>, asked: &AnalyticsRequest, pool: &PoolRow) -> Result<Value> {
+fn figure(db: &Db<'_>, name: &AnalyticsName, pool: &PoolRow) -> Result<Value> {
     use AnalyticsName as Name;
     let count = |sql: &str| db.number(sql, [pool.id]).map(Value::from);
-    match &asked.name {
+    match name {
         Name::CompletionPercentage => completion(db, pool),
         Name::RealTasksCount => count("SELECT count(*) FROM tasks WHERE pool = ?1 AND kind = 0"),
         Name::SubmittedAssignmentsCount => {
@@ -89,15 +87,7 @@ fn figure(db: &Db<'_>, asked: &AnalyticsRequest, pool: &PoolRow) -> Result<Value
             "SELECT count(DISTINCT worker) FROM assignments WHERE pool = ?1 AND submitted IS NOT NULL",
         ),
         Name::EstimatedAssignmentsCount => estimated(db, pool),
-        Name::ActiveWorkersByFilterCount => match asked.interval_hours {
-            Some(hours) => active_by_filter(db, pool, hours),
-            None => Err(Error::field(
-                "interval_hours",
-                "VALUE_REQUIRED",
-                "Say within how many hours the workers were active",
-            )),
-        },
-        Name::Unknown(name) => Err(Error::field(
+        Name::ActiveWorkersByFilterCount | Name::Unknown(_) => Err(Error::field(
             "name",
             "UNKNOWN_ENUM_VALUE",
             format!("The figure {name} is not offered"),
@@ -119,32 +109,6 @@ fn completion(db: &Db<'_>, pool: &PoolRow) -> Result<Value> {
         .unwrap_or_default();
     let value = if wanted == 0 { 0 } else { 100 * done / wanted };
     Ok(json!({ "type": "NORMAL", "value": value, "infinite": wanted == 0, "approximate": false }))
-}
-
-/// How many workers took a page within the last hours, on the whole platform, and pass the pool's
-/// filter now.
-fn active_by_filter(db: &Db<'_>, pool: &PoolRow, hours: u32) -> Result<Value> {
-    let since = db.now() - i64::from(hours) * 3_600_000;
-    // Pages are numbered as they are taken: this reads the latest ones only.
-    let workers: Vec<i64> = db.rows(
-        "SELECT DISTINCT worker FROM assignments WHERE n > coalesce(
-           (SELECT n FROM assignments WHERE created < ?1 ORDER BY n DESC LIMIT 1), 0)",
-        [since],
-        |row| row.get(0),
-    )?;
-    let mut passing = 0;
-    for n in workers {
-        let worker = db.worker(n)?;
-        let skill = |id: &str| match id.parse() {
-            Ok(id) => Ok(db.skill_value(&worker.id, id)?.and_then(|value| value.to_f64())),
-            Err(_) => Ok(None),
-        };
-        let filter = pool.form.filter.as_ref();
-        if filter.map_or(Ok(true), |filter| filter::passes(filter, &worker.profile, &skill))? {
-            passing += 1;
-        }
-    }
-    Ok(Value::from(passing))
 }
 
 /// Rewards that were paid, without the fee.
