@@ -8,7 +8,6 @@
 )]
 
 mod api;
-mod kit;
 mod lives;
 mod mixing;
 mod money;
