@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import signal
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import processes
 import recorded
 from crowd import Crowd
 from processes import ROOT
+from worker import Worker
 
 # So that what the fixtures started ends with the tests, whoever ends these.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -77,3 +79,9 @@ def crowd(quorate: Path, logs: Path) -> Iterator[Crowd]:
 def kit(crowd: Crowd) -> TolokaClient:
     """The kit's client of the crowd without simulated workers."""
     return TolokaClient(crowd.key, url=crowd.proxy.url)
+
+
+@pytest.fixture
+def new_worker(crowd: Crowd) -> Callable[[], Worker]:
+    """Signs in somebody whom nobody knows yet."""
+    return lambda: Worker(crowd, f"worker-{uuid.uuid4()}")

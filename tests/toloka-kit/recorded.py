@@ -75,7 +75,12 @@ def differences(flow: str, seen: list[Request]) -> list[str]:
     told = [sent(call["method"], call["path"], call["query"], call["body"]) for call in FLOWS[flow]]
     told = [call for call in told if call[0] != "GET"]
     now = [
-        sent(one.method, one.path.partition("?")[0], dict(parse_qsl(one.path.partition("?")[2])), json.loads(one.body or b"null"))
+        sent(
+            one.method,
+            one.path.partition("?")[0],
+            dict(parse_qsl(one.path.partition("?")[2])),
+            json.loads(one.body or b"null"),
+        )
         for one in seen
         if one.method != "GET"
     ]

@@ -37,7 +37,7 @@ def wait_pool(client: toloka.TolokaClient, pool_id: str) -> None:
 
 
 def expiry() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=365)
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365)
 
 
 def ban(comment: str, *, days: int = 1) -> toloka.actions.RestrictionV2:

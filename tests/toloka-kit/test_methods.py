@@ -21,7 +21,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import toloka.client as toloka
-import toloka.client.project.template_builder as tb
 from toloka.async_client import AsyncTolokaClient
 from toloka.client import TolokaClient, analytics_request, exceptions
 from toloka.client.aggregation import PoolAggregatedSolutionRequest as Aggregation
@@ -30,84 +29,13 @@ from toloka.client.pool.dynamic_overlap_config import DynamicOverlapConfig
 from toloka.client.user_restriction import PoolUserRestriction, ProjectUserRestriction
 
 from crowd import Crowd
+from objects import ids, pool, project, task, training, unmixed_pool
 from proxy import Proxy
 from scripts import expiry
 from worker import Worker
 
 LEGACY = re.compile(r"_apps?(_|$)|sync_batch")
 """App projects are ready-made solutions of Toloka's own: a platform of one's own has none."""
-
-LABELS = ["OK", "BAD", "BROKEN"]
-
-
-def project(kit: TolokaClient, name: str = "Is the image fine?", **more: object) -> toloka.Project:
-    result = tb.fields.RadioGroupFieldV1(
-        tb.data.OutputData("result"), [tb.fields.GroupFieldOption(label, label) for label in LABELS]
-    )
-    view = tb.view.ListViewV1([tb.view.ImageViewV1(tb.data.InputData("image")), result])
-    output = {"result": toloka.project.StringSpec(allowed_values=LABELS)}
-    return kit.create_project(
-        toloka.Project(
-            public_name=name,
-            public_description="Say whether the image is fine.",
-            task_spec=toloka.project.task_spec.TaskSpec(
-                input_spec={"image": toloka.project.StringSpec()},
-                output_spec=output | more.pop("output", {}),
-                view_spec=toloka.project.TemplateBuilderViewSpec(view=view),
-            ),
-            **more,
-        )
-    )
-
-
-def unmixed_pool(project_id: str, **more: object) -> toloka.Pool:
-    """A pool whose pages the requester puts together, not created yet."""
-    settings = {
-        "private_name": "Pool",
-        "may_contain_adult_content": False,
-        "will_expire": expiry(),
-        "reward_per_assignment": 0.02,
-        "assignment_max_duration_seconds": 600,
-        "defaults": toloka.Pool.Defaults(default_overlap_for_new_tasks=1, default_overlap_for_new_task_suites=1),
-    }
-    return toloka.Pool(project_id=project_id, **settings | more)
-
-
-def pool(kit: TolokaClient, tasks: int = 0, project_id: str | None = None, per_page: int = 1, **more: object) -> toloka.Pool:
-    """A new pool with so many tasks."""
-    form = unmixed_pool(project_id or project(kit).id, **more)
-    form.set_mixer_config(real_tasks_count=per_page)
-    made = kit.create_pool(form)
-    if tasks:
-        kit.create_tasks([task(made.id, n) for n in range(tasks)], allow_defaults=True)
-    return made
-
-
-def task(pool_id: str, number: int, **more: object) -> toloka.Task:
-    return toloka.Task(pool_id=pool_id, input_values={"image": f"{number}.png"}, **more)
-
-
-def training(kit: TolokaClient, project_id: str, name: str = "Training") -> toloka.Training:
-    return kit.create_training(
-        toloka.Training(
-            project_id=project_id,
-            private_name=name,
-            may_contain_adult_content=False,
-            assignment_max_duration_seconds=600,
-            training_tasks_in_task_suite_count=1,
-            task_suites_required_to_pass=1,
-            inherited_instructions=True,
-        )
-    )
-
-
-def ids(objects: object) -> list[str]:
-    return [one.id for one in objects]
-
-
-@pytest.fixture
-def new_worker(crowd: Crowd) -> Callable[[], Worker]:
-    return lambda: Worker(crowd, f"worker-{uuid.uuid4()}")
 
 
 def test_requester(kit: TolokaClient) -> None:
@@ -142,7 +70,7 @@ def test_a_change_of_a_project_is_major_or_minor(kit: TolokaClient) -> None:
     minor = kit.check_update_project_for_major_version_change(made.id, made)
     made.task_spec.output_spec["more"] = toloka.project.StringSpec(required=True)
     major = kit.check_update_project_for_major_version_change(made.id, made)
-    levels = [answer.difference_level.value for answer in (same, minor, major)]
+    levels = [level.value for level in (same, minor, major)]
     assert levels == ["EQUAL", "NON_BREAKING_CHANGE", "BREAKING_CHANGE"]
 
 
@@ -378,7 +306,9 @@ def test_operations(kit: TolokaClient) -> None:
 
 
 def test_task_suites(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
-    used = kit.create_pool(unmixed_pool(project(kit).id, assignments_issuing_config={"issue_task_suites_in_creation_order": True}))
+    used = kit.create_pool(
+        unmixed_pool(project(kit).id, assignments_issuing_config={"issue_task_suites_in_creation_order": True})
+    )
 
     def suite(*numbers: int, **more: object) -> toloka.TaskSuite:
         tasks = [toloka.task.BaseTask(input_values={"image": f"{n}.png"}) for n in numbers]
@@ -442,7 +372,9 @@ def test_assignments(kit: TolokaClient, new_worker: Callable[[], Worker]) -> Non
 
 def test_skills(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
     prefix = f"skill {uuid.uuid4()}"
-    made = [kit.create_skill(name=f"{prefix} {n}", hidden=True, public_requester_description={"EN": "x"}) for n in range(3)]
+    made = [
+        kit.create_skill(name=f"{prefix} {n}", hidden=True, public_requester_description={"EN": "x"}) for n in range(3)
+    ]
     assert kit.get_skill(made[0].id).name == f"{prefix} 0"
     assert ids(kit.find_skills(name=f"{prefix} 1").items) == [made[1].id]
     assert ids(kit.get_skills(id_gte=made[0].id, batch_size=2)) == ids(made)
@@ -481,7 +413,9 @@ def test_restrictions(kit: TolokaClient, new_worker: Callable[[], Worker]) -> No
     assert worker.take(used.id) is None
     assert kit.get_user_restriction(ban.id).private_comment == "too fast"
     until = expiry().replace(microsecond=0)
-    wide = kit.set_user_restriction(ProjectUserRestriction(user_id=worker.id, project_id=used.project_id, will_expire=until))
+    wide = kit.set_user_restriction(
+        ProjectUserRestriction(user_id=worker.id, project_id=used.project_id, will_expire=until)
+    )
     assert wide.will_expire.replace(tzinfo=until.tzinfo) == until
     found = kit.find_user_restrictions(user_id=worker.id, scope="POOL")
     assert ids(found.items) == [ban.id]
@@ -517,7 +451,7 @@ def test_bonuses(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
     assert {index: made.amount for index, made in some.items.items()} == {"0": Decimal("0.1"), "2": Decimal("0.2")}
     assert set(some.validation_errors["1"]) == {"amount"}
     operation = kit.wait_operation(kit.create_user_bonuses_async([bonus(1), bonus(2)]))
-    assert operation.details["success_count"] == 2
+    assert operation.details.success_count == 2
 
     assert kit.get_user_bonus(one.id).private_comment == "good"
     assert ids(kit.find_user_bonuses(assignment_id=page).items) == [one.id]
@@ -569,7 +503,11 @@ def test_messages(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
     assert thread.id not in ids(kit.find_message_threads(folder=[Folder.IMPORTANT], limit=300).items)
     others = [
         kit.compose_message_thread(
-            recipients_select_type="DIRECT", recipients_ids=[worker.id], topic={"EN": "x"}, text={"EN": "y"}, answerable=False
+            recipients_select_type="DIRECT",
+            recipients_ids=[worker.id],
+            topic={"EN": "x"},
+            text={"EN": "y"},
+            answerable=False,
         )
         for _ in range(2)
     ]
@@ -622,11 +560,19 @@ def test_dynamic_overlap_asks_until_it_is_sure(kit: TolokaClient, new_worker: Ca
     request = {"type": "WEIGHTED_DYNAMIC_OVERLAP", "pool_id": used.id, "answer_weight_skill_id": skill_id}
     operation = kit.aggregate_solutions_by_pool(**request, fields=[Aggregation.Field(name="result")])
     [solution] = kit.get_aggregated_solutions(kit.wait_operation(operation).id)
-    assert (solution.task_id, solution.output_values, round(solution.confidence, 3)) == (asked.id, {"result": "BAD"}, 0.962)
+    assert (solution.task_id, solution.output_values, round(solution.confidence, 3)) == (
+        asked.id,
+        {"result": "BAD"},
+        0.962,
+    )
 
 
 def test_a_pool_is_aggregated(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
-    used = pool(kit, tasks=3, defaults=toloka.Pool.Defaults(default_overlap_for_new_tasks=3, default_overlap_for_new_task_suites=3))
+    used = pool(
+        kit,
+        tasks=3,
+        defaults=toloka.Pool.Defaults(default_overlap_for_new_tasks=3, default_overlap_for_new_task_suites=3),
+    )
     kit.open_pool(used.id)
     for label in ("OK", "OK", "BAD"):
         worker = new_worker()
@@ -680,9 +626,7 @@ def test_analytics(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
     more = {"ActiveWorkersByFilterCount": {"interval_hours": 1}}
     asked = [kind(subject_id=used.id, **more.get(name, {})) for name, kind in classes.items()]
     operation = kit.wait_operation(kit.get_analytics(asked))
-    answered = {
-        name: value["result"] for name, value in zip(classes, operation.details["value"], strict=True)
-    }
+    answered = {name: value["result"] for name, value in zip(classes, operation.details["value"], strict=True)}
     percentage = answered["CompletionPercentage"]
     assert percentage["type"] == "NORMAL"
     answered["CompletionPercentage"] = percentage["value"]

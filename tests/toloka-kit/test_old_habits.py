@@ -23,7 +23,9 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}")
 
 def walk(value: object) -> Iterator[tuple[str, object]]:
     """Every key with its value, however deep."""
-    pairs = value.items() if isinstance(value, dict) else (("", one) for one in value) if isinstance(value, list) else ()
+    pairs = (
+        value.items() if isinstance(value, dict) else (("", one) for one in value) if isinstance(value, list) else ()
+    )
     for key, inner in pairs:
         yield key, inner
         yield from walk(inner)
@@ -225,7 +227,9 @@ def test_a_training_is_a_pool_too(raw: Raw) -> None:
     del form["inherited_instructions"]
     training = raw.ok("POST", "/api/v1/trainings", form)["id"]
     known = [{"output_values": {"category": "clickbait"}}]
-    raw.ok("POST", "/api/v1/tasks", headline(training, 1, known_solutions=known, message_on_unknown_solution="Clickbait!"))
+    raw.ok(
+        "POST", "/api/v1/tasks", headline(training, 1, known_solutions=known, message_on_unknown_solution="Clickbait!")
+    )
     seen = raw.ok("GET", f"/api/v1/pools/{training}")
     assert (seen["type"], seen["reward_per_assignment"]) == ("TRAINING", 0)
     assert seen["mixer_config"]["training_tasks_count"] == 10

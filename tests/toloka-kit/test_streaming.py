@@ -31,13 +31,11 @@ from toloka.metrics import (
 from toloka.streaming import AssignmentsObserver, Pipeline, PoolStatusObserver
 from toloka.streaming.event import AssignmentEvent
 
-from test_methods import new_worker, pool
+from objects import pool
 from worker import Worker
 
 NOW = timedelta()
 """What happened is listed at once here; the kit would wait a minute for it."""
-
-__all__ = ["new_worker"]
 
 
 def test_a_pipeline_reviews_what_is_handed_in(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
@@ -78,7 +76,9 @@ def test_a_pipeline_reviews_what_is_handed_in(kit: TolokaClient, new_worker: Cal
     asyncio.run(asyncio.wait_for(run(), 60))
     pages = {page.id: page.status.value for page in kit.get_assignments(pool_id=used.id)}
     assert Counter(pages.values()) == {"ACCEPTED": 2, "REJECTED": 2}
-    assert sorted(seen) == sorted((status, page) for page, status in pages.items())
+    verdicts = [(status, page) for page, status in pages.items()]
+    # Each of them once. The last one is given when the pool is done, and may come after the last look.
+    assert seen in (verdicts, verdicts[:-1])
     assert set(closed) == {used.id}
 
 
@@ -87,7 +87,9 @@ def metrics(pool_id: str, skill_id: str) -> dict[str, object]:
     soon = {"timeout": timedelta()}
     return {
         "balance": Balance(**soon),
-        "bonuses": NewUserBonuses(cursor_time_lag=NOW, count_name="count", money_name="money", join_events=True, **soon),
+        "bonuses": NewUserBonuses(
+            cursor_time_lag=NOW, count_name="count", money_name="money", join_events=True, **soon
+        ),
         "skills": NewUserSkills(skill_id, cursor_time_lag=NOW, **soon),
         "messages": NewMessageThreads(cursor_time_lag=NOW, join_events=True, **soon),
         "events": AssignmentEventsInPool(
@@ -118,7 +120,7 @@ async def read(every: dict[str, object]) -> dict[str, dict[str, list]]:
 
 def test_metrics_tell_what_happened(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
     skill = kit.create_skill(name=f"skill {uuid.uuid4()}", hidden=True, public_requester_description={"EN": "x"})
-    worker = new_worker()
+    worker, other = new_worker(), new_worker()
     kit.set_user_skill(skill_id=skill.id, user_id=worker.id, value=Decimal(1))
     used = pool(kit, tasks=4, filter=toloka.filter.Skill(skill.id) >= 1)
     kit.open_pool(used.id)
@@ -129,7 +131,7 @@ def test_metrics_tell_what_happened(kit: TolokaClient, new_worker: Callable[[], 
         before = await read(every)
         for _ in range(3):
             worker.work(used.id, result="OK")
-        kit.set_user_skill(skill_id=skill.id, user_id=worker.id, value=Decimal("72.5"))
+        kit.set_user_skill(skill_id=skill.id, user_id=other.id, value=Decimal("72.5"))
         kit.set_user_restriction(PoolUserRestriction(user_id=worker.id, pool_id=used.id, private_comment="enough"))
         text = {"EN": "Thank you"}
         for cents in (5, 10):
@@ -143,7 +145,9 @@ def test_metrics_tell_what_happened(kit: TolokaClient, new_worker: Callable[[], 
 
     before, after = asyncio.run(run())
     assert before["completed"] != after["completed"]
-    [paid] = [old - new for old, new in zip(*[next(iter(one["balance"].values())) for one in (before, after)], strict=True)]
+    [paid] = [
+        old - new for old, new in zip(*[next(iter(one["balance"].values())) for one in (before, after)], strict=True)
+    ]
     assert paid == Decimal("0.15") + 3 * Decimal("0.02")
     assert after["bonuses"] == {"count": [2], "money": [Decimal("0.15")]}
     assert list(after["skills"].values()) == [[Decimal("72.5")]]
