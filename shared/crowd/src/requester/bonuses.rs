@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use quorate_toloka::types::{Decimal, LocalizedText, MessageMeta, UserBonus, Values};
+use quorate_toloka::types::{
+    ComposeDetails, Decimal, LocalizedText, MessageMeta, RecipientsSelectType, UserBonus, Values,
+};
 use rusqlite::Row;
 use serde_json::{Value, json};
 
@@ -247,12 +249,17 @@ fn tell(tx: &Tx<'_>, who: &str, valid: &Valid) -> Result<()> {
     let english = |text: String| LocalizedText::from([("EN".to_owned(), text)]);
     let topic = valid.form.public_title.clone();
     let text = valid.form.public_message.clone();
+    let details = ComposeDetails {
+        recipients_select_type: Some(RecipientsSelectType::Direct),
+        recipients_ids: Some(vec![valid.form.user_id.clone()]),
+        ..ComposeDetails::default()
+    };
     let new = NewThread {
         owner: who,
         parent: None,
         topic: &topic.unwrap_or_else(|| english("Bonus".to_owned())),
         answerable: true,
-        compose: None,
+        compose: Some(&details),
         meta: valid.meta.as_ref(),
     };
     let text = text.unwrap_or_else(|| {
