@@ -17,6 +17,9 @@ use crate::{
 /// The longest row that is read: several times what the platform accepts as one answer.
 const LONGEST_ROW: usize = 32 << 20;
 
+/// The most cells of a row that are read: more columns than any project has fields.
+const MOST_CELLS: usize = 1 << 16;
+
 open_enum! {
     /// The state of an assignment in the words of the download.
     TsvStatus {
@@ -302,6 +305,9 @@ impl Parser {
                     return Err(format!("a row is longer than {LONGEST_ROW} bytes"));
                 }
                 ReadRecordResult::OutputFull => self.bytes.resize(self.bytes.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull if self.ends.len() >= MOST_CELLS => {
+                    return Err(format!("a row has more than {MOST_CELLS} cells"));
+                }
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
                 ReadRecordResult::Record => return self.take().map(Parsed::Record),
                 ReadRecordResult::End => return Ok(Parsed::End),
@@ -384,6 +390,29 @@ mod tests {
             vec![String::new(), "z".into()],
         ];
         assert_eq!(parse(&written(&rows), &[777]), rows);
+    }
+
+    #[test]
+    fn a_long_table_takes_no_more_memory_than_its_longest_row() {
+        let mut parser = Parser::new();
+        let memory = |parser: &Parser| (parser.bytes.len(), parser.ends.len());
+        let before = memory(&parser);
+        let row = Bytes::from_static(b"image.jpg\tcat\t\"two\nlines\"\n");
+        for _ in 0..20_000 {
+            let mut chunk = row.clone();
+            assert!(
+                matches!(parser.push(&mut chunk), Ok(Parsed::Record(cells)) if cells.len() == 3)
+            );
+        }
+        assert_eq!(memory(&parser), before);
+    }
+
+    #[test]
+    fn a_row_of_cells_without_end_is_refused() {
+        let mut parser = Parser::new();
+        let mut row = Bytes::from(vec![b'\t'; 2 * MOST_CELLS]);
+        assert!(parser.push(&mut row).is_err());
+        assert!(parser.ends.len() <= MOST_CELLS);
     }
 
     #[test]
