@@ -54,11 +54,6 @@ pub const MESSAGE_ALL: Quota = quota(0, 0, 1);
 /// Messages to chosen workers.
 pub const MESSAGE_CHOSEN: Quota = quota(0, 0, 100_000);
 
-/// Messages to all workers.
-pub const MESSAGE_ALL: Quota = quota(0, 0, 1);
-/// Messages to chosen workers.
-pub const MESSAGE_CHOSEN: Quota = quota(0, 0, 100_000);
-
 /// The most bytes of all `input_values` of one request, as JSON.
 pub const INPUT_VALUES_BYTES: usize = 1_048_576;
 /// The most bytes of all output values of one request, as JSON.
