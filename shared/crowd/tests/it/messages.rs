@@ -400,6 +400,7 @@ async fn a_requester_is_told_when_the_balance_closes_a_pool() {
         .await;
     let note = &list["items"][0];
     assert_eq!(note["meta"]["pool_id"], pool.as_str());
+    assert_eq!(note["topic"]["EN"], format!("Pool {pool} was closed"));
     assert_eq!(note["messages"][0]["from"]["role"], "SYSTEM");
     assert_eq!(note["folders"], json!(["AUTOMATIC_NOTIFICATION", "UNREAD"]));
 }
