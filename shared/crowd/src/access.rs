@@ -91,6 +91,42 @@ fn may_see(worker: &WorkerRow, pool: &PoolRow) -> bool {
         || worker.profile.get("adult_allowed").and_then(Value::as_bool) == Some(true)
 }
 
+/// How many workers are looked at together when all of them are: a profile has up to 16 KB.
+const WORKERS_AT_ONCE: i64 = 500;
+
+/// The workers who pass a requester's filter; with a time, only those who took or submitted a page
+/// since then.
+pub(crate) fn workers_passing(
+    db: &Db<'_>,
+    owner: &str,
+    filter: &Filter,
+    active_since: Option<i64>,
+) -> Result<Vec<i64>> {
+    let sql = format!(
+        "{} WHERE n > ?1 AND (?2 IS NULL
+           OR n IN (SELECT worker FROM worker_activity WHERE at >= ?2)) ORDER BY n LIMIT ?3",
+        WorkerRow::SELECT
+    );
+    let mut passing = Vec::new();
+    let mut after = 0;
+    loop {
+        let some = db.rows(
+            &sql,
+            (after, active_since, WORKERS_AT_ONCE),
+            WorkerRow::read,
+        )?;
+        let Some(last) = some.last() else {
+            return Ok(passing);
+        };
+        after = last.n;
+        for worker in &some {
+            if passes(db, owner, filter, worker)? {
+                passing.push(worker.n);
+            }
+        }
+    }
+}
+
 /// Whether a worker passes a requester's filter. Skills of other requesters are unknown to it.
 pub(crate) fn passes(
     db: &Db<'_>,

@@ -376,11 +376,13 @@ CREATE TABLE task_sums (
     done   INTEGER NOT NULL,
     PRIMARY KEY (pool, kind)
 ) WITHOUT ROWID;
-CREATE TRIGGER task_sums_insert AFTER INSERT ON tasks BEGIN
+CREATE TRIGGER task_sums_pool AFTER INSERT ON pools BEGIN
     INSERT INTO task_sums (pool, kind, tasks, wanted, done)
-    VALUES (NEW.pool, NEW.kind, 1, coalesce(NEW.overlap, 0), coalesce(min(NEW.done, NEW.overlap), 0))
-    ON CONFLICT (pool, kind) DO UPDATE SET
-        tasks = tasks + 1, wanted = wanted + excluded.wanted, done = done + excluded.done;
+    VALUES (NEW.id, 0, 0, 0, 0), (NEW.id, 1, 0, 0, 0), (NEW.id, 2, 0, 0, 0);
+END;
+CREATE TRIGGER task_sums_insert AFTER INSERT ON tasks BEGIN
+    UPDATE task_sums SET tasks = tasks + 1, wanted = wanted + coalesce(NEW.overlap, 0)
+    WHERE pool = NEW.pool AND kind = NEW.kind;
 END;
 CREATE TRIGGER task_sums_update AFTER UPDATE OF overlap, done ON tasks BEGIN
     UPDATE task_sums SET
@@ -395,10 +397,11 @@ CREATE TRIGGER task_sums_kind AFTER UPDATE OF kind ON tasks WHEN NEW.kind <> OLD
         wanted = wanted - coalesce(NEW.overlap, 0),
         done = done - coalesce(min(NEW.done, NEW.overlap), 0)
     WHERE pool = OLD.pool AND kind = OLD.kind;
-    INSERT INTO task_sums (pool, kind, tasks, wanted, done)
-    VALUES (NEW.pool, NEW.kind, 1, coalesce(NEW.overlap, 0), coalesce(min(NEW.done, NEW.overlap), 0))
-    ON CONFLICT (pool, kind) DO UPDATE SET
-        tasks = tasks + 1, wanted = wanted + excluded.wanted, done = done + excluded.done;
+    UPDATE task_sums SET
+        tasks = tasks + 1,
+        wanted = wanted + coalesce(NEW.overlap, 0),
+        done = done + coalesce(min(NEW.done, NEW.overlap), 0)
+    WHERE pool = NEW.pool AND kind = NEW.kind;
 END;
 
 -- Of those that were submitted, millis: from taking to submitting; answers: their tasks.

@@ -73,7 +73,7 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
         messages::notify(
             tx,
             pool,
-            "A pool was closed",
+            &format!("Pool {} was closed", pool.id),
             "The balance does not cover the next page. Open the pool again when it does.",
         )?;
         return Ok(Taken::Nothing(No::PoolClosed));

@@ -9,6 +9,7 @@
 
 mod api;
 mod attachments;
+mod bodies;
 mod bonuses;
 mod clones;
 mod consensus;
@@ -23,6 +24,7 @@ mod money;
 mod properties;
 mod restart;
 mod rules;
+mod strangers;
 mod suites;
 mod table;
 mod trainings;
