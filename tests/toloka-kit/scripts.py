@@ -202,8 +202,6 @@ def text_classification(client: toloka.TolokaClient, hours: float) -> pandas.Dat
     golden, exam, real = recorded.tasks("text-classification-flow")
     for pool_id, rows, open_pool in ((pool.id, golden, False), (training.id, exam, True), (pool.id, real, False)):
         tasks = [toloka.Task.structure({**row, "pool_id": pool_id}) for row in rows]
-        for task in tasks:
-            task._unexpected = {}
         created = client.create_tasks(tasks, allow_defaults=True, open_pool=open_pool, skip_invalid_items=False)
         assert len(created.items) == len(rows)
     assert client.get_pool(pool.id).is_closed()

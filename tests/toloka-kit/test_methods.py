@@ -368,6 +368,9 @@ def test_assignments(kit: TolokaClient, new_worker: Callable[[], Worker]) -> Non
     states = dict(zip(table["ASSIGNMENT:assignment_id"], table["ASSIGNMENT:status"], strict=True))
     assert states == {pages[0]: "APPROVED", pages[1]: "APPROVED", pages[2]: "SUBMITTED", skipped["id"]: "SKIPPED"}
     assert list(table["OUTPUT:result"].fillna("")) == ["OK", "BAD", "OK", ""]
+    assert set(kit.get_assignments_df(used.id)["ASSIGNMENT:status"]) == {"APPROVED"}
+    # None asked for is all.
+    assert set(kit.get_assignments_df(used.id, status=[])["ASSIGNMENT:assignment_id"]) == set(states)
 
 
 def test_skills(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:
