@@ -29,9 +29,8 @@ from toloka.client.pool.dynamic_overlap_config import DynamicOverlapConfig
 from toloka.client.user_restriction import PoolUserRestriction, ProjectUserRestriction
 
 from crowd import Crowd
-from objects import ids, pool, project, task, training, unmixed_pool
+from objects import expiry, ids, pool, project, task, training, unmixed_pool
 from proxy import Proxy
-from scripts import expiry
 from worker import Worker
 
 LEGACY = re.compile(r"_apps?(_|$)|sync_batch")
