@@ -7,7 +7,6 @@ that happens is in the folder of logs; `./test` tells where it is if something f
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -16,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+import processes
 from crowd import Crowd
 from deployment import Deployment, build
 from emulator import Emulator
-from processes import ROOT, run
+from processes import ROOT
 from proxy import Proxy
 
 # So that what the fixtures started ends with the tests, whoever ends these.
@@ -45,15 +45,8 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def programs(logs: Path) -> Path:
-    """The folder with `quorate` and `examples/one_machine`, as the other tests built them."""
-    # The same packages and features as in `./test`: nothing that is built already is built again.
-    command = ["cargo", "build", "--workspace", "--all-features", "--bins", "--examples", "--locked"]
-    run(command, logs / "cargo-build.log")
-    metadata = subprocess.run(
-        ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
-    return Path(json.loads(metadata.stdout)["target_directory"]) / "debug"
+    """The folder with `quorate` and `examples/one_machine`."""
+    return processes.programs(logs / "cargo-build.log")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import urllib.request
 from pathlib import Path
@@ -15,13 +16,17 @@ class Crowd:
 
     key = "e2e-key"
 
-    def __init__(self, quorate: Path, folder: Path, truth: dict[str, str], workers: int, time_scale: float):
+    def __init__(
+        self, quorate: Path, folder: Path, truth: dict[str, str], workers: int, time_scale: float, *options: str
+    ):
         self.quorate = quorate
         self.folder = folder
         self.truth = folder / "truth.csv"
-        self.truth.write_text("file,label\n" + "".join(f"{file},{label}\n" for file, label in truth.items()))
+        with self.truth.open("w", newline="") as table:
+            csv.writer(table).writerows([("file", "label"), *truth.items()])
         self.workers = workers
         self.time_scale = time_scale
+        self.options = options
         self.port = free_port()
         self.start()
         self.proxy = Proxy(self.port)
@@ -37,10 +42,12 @@ class Crowd:
                 "--simulate", str(self.workers),
                 "--time-scale", str(self.time_scale),
                 "--key", f"e2e:{self.key}",
+                *self.options,
             ],
             self.folder / "crowd.log",
         )  # fmt: skip
-        wait_for(f"the crowd platform (see {self.process.log})", self.ready)
+        ready = wait_for(f"the crowd platform (see {self.process.log})", self.ready)
+        self.invite = ready["worker_page"].partition("#invite=")[2]
 
     def ready(self) -> dict | None:
         self.process.check()

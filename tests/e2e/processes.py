@@ -104,6 +104,17 @@ def run(command: list[str | Path], log: Path, env: dict[str, str] | None = None,
         raise RuntimeError(f"{command[0]} ended with {code}:\n{end}\nAll of it is in {log}")
 
 
+def programs(log: Path) -> Path:
+    """The folder with `quorate` and `examples`, as the other tests built them."""
+    # The same packages and features as in `./test`: nothing that is built already is built again.
+    run(["cargo", "build", "--workspace", "--all-features", "--bins", "--examples", "--locked"], log)
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    return Path(json.loads(metadata.stdout)["target_directory"]) / "debug"
+
+
 def first_json_line(log: Path, start: int) -> dict | None:
     """The first line of a log from `start` on that is a JSON object, if it is there."""
     with log.open("rb") as output:

@@ -21,6 +21,8 @@ class Request:
     target: str
     """What it asks for, of services of AWS that name it in a header: `PutItem`."""
     body: bytes = field(repr=False)
+    caller: str = ""
+    """The method that was called in the client, if the client tells it, as toloka-kit does."""
 
     @property
     def kind(self) -> str:
@@ -68,7 +70,8 @@ class Proxy:
             def pass_on(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 target = (self.headers.get("X-Amz-Target") or "").rpartition(".")[2]
-                request = Request(self.command, proxy.prefix + self.path, target, body)
+                caller = self.headers.get("X-Top-Level-Method") or ""
+                request = Request(self.command, proxy.prefix + self.path, target, body, caller)
                 with proxy.lock:
                     proxy.seen.append(request)
                 status, headers, body = proxy.ask(to, request, self.headers)

@@ -90,7 +90,7 @@ impl Cost {
 
 impl Limits {
     /// Counts what a request needs, or nothing when there is not enough.
-    fn spend(&self, now: i64, who: &str, cost: &Cost) -> std::result::Result<(), Response> {
+    fn spend(&self, now: i64, who: &str, cost: &Cost) -> std::result::Result<(), Refusal> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let used = all.entry((who.to_owned(), cost.of)).or_default();
         for ((used, most), (millis, name)) in used.iter_mut().zip(cost.most).zip(INTERVALS) {
@@ -101,7 +101,7 @@ impl Limits {
             let after = used.count.saturating_add(cost.amount);
             if let Some(most) = most.filter(|most| after > *most) {
                 let wait = millis - now.rem_euclid(millis);
-                return Err(refusal(cost.of, most, name, wait));
+                return Err(Refusal::over(cost.of, most, name, wait));
             }
         }
         for used in used {
@@ -111,19 +111,48 @@ impl Limits {
     }
 }
 
-/// 429, and how long to wait.
-fn refusal(of: &str, most: u32, interval: Option<&str>, wait: i64) -> Response {
-    let seconds = wait.unsigned_abs().div_ceil(1_000);
-    let each = match interval {
-        None => "second",
-        Some("MIN") => "minute",
-        Some("HOUR") => "hour",
-        Some(_) => "day",
-    };
-    let message = format!("At most {most} {of} a {each}; go on in {seconds} s");
-    let mut response = Error::too_many(message, interval).into_response();
-    response.headers_mut().insert(RETRY_AFTER, seconds.into());
-    response
+/// Why a request is not let through.
+struct Refusal {
+    error: Error,
+    /// Seconds to wait.
+    retry_after: Option<u64>,
+}
+
+impl Refusal {
+    /// There are no more than `most` in an interval, which ends in `wait` milliseconds.
+    fn over(of: &str, most: u32, interval: Option<&str>, wait: i64) -> Self {
+        let seconds = wait.unsigned_abs().div_ceil(1_000);
+        let each = match interval {
+            None => "second",
+            Some("MIN") => "minute",
+            Some("HOUR") => "hour",
+            Some(_) => "day",
+        };
+        let message = format!("At most {most} {of} a {each}; go on in {seconds} s");
+        Self {
+            error: Error::too_many(message, interval),
+            retry_after: Some(seconds),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            retry_after: None,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.error.into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
 }
 
 /// Keeps requesters within their limits, if the platform has any.
@@ -137,12 +166,12 @@ pub(crate) fn guard(platform: &Platform, routes: Router<Platform>) -> Router<Pla
 async fn check(State(p): State<Platform>, request: Request, next: Next) -> Response {
     match admit(&p, request).await {
         Ok(request) => next.run(request).await,
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
 /// The request again when it is within the limits.
-async fn admit(p: &Platform, request: Request) -> std::result::Result<Request, Response> {
+async fn admit(p: &Platform, request: Request) -> std::result::Result<Request, Refusal> {
     let (mut parts, body) = request.into_parts();
     let who = Requester::from_request_parts(&mut parts, p).await;
     let (Ok(who), Some(limits)) = (who, p.limits()) else {
@@ -152,17 +181,14 @@ async fn admit(p: &Platform, request: Request) -> std::result::Result<Request, R
     let now = p.clock().machine_millis();
     limits.spend(now, &who.0, &Cost::request())?;
     let body = Body::from_request(Request::from_parts(parts.clone(), body), p)
-        .await
-        .map_err(Error::into_response)?
-        .bytes();
+        .await?
+        .into_bytes();
     let route = parts.extensions.get::<MatchedPath>();
     let route = route.map_or("", MatchedPath::as_str);
     let cost = match (parts.method.as_str(), route) {
         ("PUT", "/api/v1/pools/{id}") => {
             let id = parts.uri.path().rsplit('/').next().unwrap_or_default();
-            let changes = changes_overlap(p, &who.0, id, &body)
-                .await
-                .map_err(Error::into_response)?;
+            let changes = changes_overlap(p, &who.0, id, &body).await?;
             changes.then(|| Cost::one("changes of a default overlap", limits::UPDATE_POOL_OVERLAP))
         }
         (method, route) => cost(method, route, &body),

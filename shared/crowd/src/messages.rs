@@ -309,10 +309,10 @@ impl ThreadRow {
             .ok_or_else(|| Error::not_found("message thread", &id.to_string()))
     }
 
-    /// The messages, old ones first.
+    /// The messages, new ones first.
     fn messages(&self, db: &Db<'_>) -> Result<Vec<(Author, LocalizedText, i64)>> {
         db.rows(
-            "SELECT worker, text, created FROM messages WHERE thread = ?1 ORDER BY n",
+            "SELECT worker, text, created FROM messages WHERE thread = ?1 ORDER BY n DESC",
             [self.id],
             |row| {
                 Ok((
@@ -359,12 +359,14 @@ impl ThreadRow {
         let others = workers
             .into_iter()
             .map(|id| somebody(id, InterlocutorRole::User));
+        let mut interlocutors: Vec<_> = std::iter::once(myself).chain(others).collect();
+        interlocutors.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(MessageThread {
             id: self.id.to_string(),
             parent_id: self.parent.map(|id| id.to_string()),
             topic: self.topic,
             interlocutors_inlined: Some(takes_part <= MOST_NAMED),
-            interlocutors: Some(std::iter::once(myself).chain(others).collect()),
+            interlocutors: Some(interlocutors),
             messages_inlined: Some(true),
             messages: Some(messages),
             compose_details: self.compose,
@@ -572,7 +574,8 @@ fn conversation(db: &Db<'_>, thread: &ThreadRow, worker: &WorkerRow) -> Result<O
         return Ok(Some(thread.id));
     }
     db.row(
-        "SELECT t.id FROM threads t JOIN thread_workers w ON w.thread = t.id
+        // From the few threads of the worker, not from the many answers to the message.
+        "SELECT t.id FROM thread_workers w CROSS JOIN threads t ON t.id = w.thread
          WHERE t.parent = ?1 AND w.worker = ?2",
         (thread.id, worker.n),
         |row| row.get(0),

@@ -1,7 +1,7 @@
 //! What the platform is doing, in numbers, for Prometheus: `GET /metrics`.
 //!
 //! Requests are counted here as they come. Numbers of the state are read from the database when
-//! somebody asks; those that would take long to count are kept there by triggers (`tallies`).
+//! somebody asks; what would take long to count is kept there as sums.
 //! Labels name routes and states only, never who or what was asked for.
 
 use std::{collections::BTreeMap, time::Instant};
@@ -38,7 +38,7 @@ use crate::{
 /// What every name begins with.
 const PREFIX: &str = "quorate_crowd";
 
-/// The format that this is, OpenMetrics.
+/// The format of the answer.
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Seconds that split the times of answers.
@@ -138,7 +138,7 @@ fn known(method: &Method) -> &'static str {
 }
 
 async fn scrape(State(p): State<Platform>, _: Watcher) -> Answer {
-    let state = p.read(|db| state(db)).await?;
+    let state = p.read(state).await?;
     let mut text = String::new();
     encode_registry(&mut text, &p.metrics().registry)
         .and_then(|()| encode_registry(&mut text, &state))
@@ -152,18 +152,28 @@ fn state(db: &Db<'_>) -> Result<Registry> {
     let tallies = numbers(db, "SELECT name, value FROM tallies")?;
     let pools = numbers(db, "SELECT status, count(*) FROM pools GROUP BY status")?;
     let total = |name| ConstCounter::new(number(&tallies, name).unsigned_abs());
+    let sum = |of: &str| {
+        let sum = db.number(&format!("SELECT sum({of}) FROM assignment_sums"), [])?;
+        Ok::<_, Error>(ConstCounter::new(sum.unsigned_abs()))
+    };
+    let assignments = numbers(
+        db,
+        "SELECT status, sum(assignments) FROM assignment_sums GROUP BY status",
+    )?;
     let count = |sql| Ok::<_, Error>(ConstGauge::new(db.number(sql, [])?));
 
     let mut state = Registry::with_prefix(PREFIX);
     let of_pools = by_status(&POOLS, &pools);
     state.register("pools", "Pools and trainings by status", of_pools);
-    let of_assignments = by_status(&ASSIGNMENTS, &tallies);
+    let of_assignments = by_status(&ASSIGNMENTS, &assignments);
     state.register("assignments", "Assignments by status", of_assignments);
-    state.register("pages_taken", "Pages given to workers", total("pages"));
+    let taken = sum("assignments")?;
+    state.register("pages_taken", "Pages given to workers", taken);
+    let answers = sum("answers")?;
     state.register(
         "answers_submitted",
         "Answers to tasks that came in",
-        total("answers"),
+        answers,
     );
     let workers = count("SELECT count(*) FROM workers")?;
     state.register("workers", "Workers who signed up", workers);

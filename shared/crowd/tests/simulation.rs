@@ -420,3 +420,36 @@ async fn pages_with_a_broken_image_are_skipped() {
     assert_eq!((stats.skips, stats.pages), (3, 0));
     assert_eq!(stats.image_failures.get(&404), Some(&3));
 }
+
+#[tokio::test]
+async fn projects_that_ask_for_files_get_files() {
+    let world = World::new().await;
+    let mut form = project();
+    form["task_spec"]["output_spec"]["photo"] = json!({"type": "file"});
+    form["task_spec"]["output_spec"]["more"] = json!({"type": "array_file", "min_size": 1});
+    let project = world.create("/projects", form).await;
+    let pool = world.create("/pools", pool(&project, 0, 2)).await;
+    let path = "/tasks?async_mode=false&allow_defaults=true";
+    world.post(path, json!(real_tasks(&pool, 4))).await;
+    world.open(&format!("/pools/{pool}")).await;
+    let mut simulation = world.simulation(2, 4, Truth::new());
+    simulation.start().await.unwrap();
+    world.work_until_closed(&mut simulation, &pool).await;
+    let pages = world
+        .get(&format!("/assignments?pool_id={pool}&status=ACCEPTED"))
+        .await;
+    let pages = pages["items"].as_array().unwrap();
+    assert!(!pages.is_empty());
+    for page in pages {
+        let path = format!(
+            "/attachments?assignment_id={}",
+            page["id"].as_str().unwrap()
+        );
+        let files = world.get(&path).await;
+        let file = &files["items"][0]["id"];
+        for solution in page["solutions"].as_array().unwrap() {
+            assert_eq!(&solution["output_values"]["photo"], file);
+            assert_eq!(solution["output_values"]["more"], json!([file]));
+        }
+    }
+}

@@ -675,6 +675,41 @@ fn requester(address: &str, key: &str) -> String {
     answer
 }
 
+/// The answer to `POST /api/v1/skills`.
+fn new_skill(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "POST /api/v1/skills HTTP/1.1\r\nHost: {address}\r\nAuthorization: ApiKey any\r\n\
+         Content-Length: 12\r\nConnection: close\r\n\r\n{{\"name\":\"s\"}}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn crowd_limits_rates_only_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    // Ten a minute, and the minute may end meanwhile.
+    let refused = |args: &[&str]| {
+        let mut crowd = Crowd::start(folder.path(), args, None);
+        let line = crowd.line();
+        let address = line.strip_prefix("listening on http://").unwrap();
+        let answers = (0..21).map(|_| new_skill(address));
+        let refused: Vec<String> = answers
+            .filter(|answer| !answer.starts_with("HTTP/1.1 201"))
+            .collect();
+        refused
+    };
+    assert_eq!(refused(&[]), [""; 0]);
+    let refused = refused(&["--rate-limits"]);
+    let first = &refused[0];
+    assert!(first.starts_with("HTTP/1.1 429"), "{first}");
+    assert!(first.contains("retry-after: "), "{first}");
+}
+
 #[cfg(unix)]
 #[test]
 fn crowd_says_where_it_is_answers_and_stops_cleanly() {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use quorate_core::campaign::Campaign;
 use quorate_core::ports::PoolSpec;
+use quorate_toloka::filter;
 use quorate_toloka::template::{Choice, Classification, Subject};
 use quorate_toloka::types::{
-    Defaults, FieldSpec, FieldType, Filter, IssuingType, MixerConfig, Pool, Project, QualityConfig,
-    QualityControl, Time, Training, TrainingRequirement,
+    Defaults, FieldSpec, FieldType, Filter, FilterCategory, IssuingType, MixerConfig, Operator,
+    Pool, Project, QualityConfig, QualityControl, Time, Training, TrainingRequirement,
 };
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
@@ -95,7 +96,8 @@ pub fn pool(spec: &PoolSpec<'_>) -> Result<Pool, String> {
         mixer.min_golden_tasks_count = None;
     }
     if let Some(skill) = spec.exam_skill {
-        let passed = Filter::skill_at_least(skill, campaign.exam.passing_accuracy);
+        let passing = campaign.exam.passing_accuracy;
+        let passed = Filter::condition(FilterCategory::Skill, skill, Operator::Gte, passing);
         let mut parts = vec![passed];
         parts.extend(pool.filter.take());
         pool.filter = Some(Filter::And(parts));
@@ -182,7 +184,7 @@ pub fn exam(spec: &PoolSpec<'_>) -> Pool {
             },
         }],
     })));
-    let mut filters = vec![Filter::skill_missing(skill)];
+    let mut filters = vec![filter::skill(skill).is_missing()];
     filters.extend(languages(campaign));
     let mut pool = Pool {
         project_id: spec.project.to_owned(),
@@ -296,7 +298,11 @@ fn expiry(spec: &PoolSpec<'_>) -> Time {
 
 fn languages(campaign: &Campaign) -> Option<Filter> {
     let some = !campaign.languages.is_empty();
-    some.then(|| Filter::And(vec![Filter::any_language(campaign.languages.clone())]))
+    some.then(|| {
+        Filter::And(vec![
+            filter::languages().includes_any(campaign.languages.clone()),
+        ])
+    })
 }
 
 fn document<T: DeserializeOwned>(file: &str, value: &Value) -> Result<T, String> {

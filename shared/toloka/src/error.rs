@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     codes,
-    types::{ApiError, FieldError, Operation, open_enum::open_enum},
+    types::{ApiError, FieldError, Operation, OperationLogItem, open_enum::open_enum},
 };
 
 /// What can go wrong with a call.
@@ -77,6 +77,18 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// An operation ended badly.
+    #[error(
+        "operation {} ({}) failed{}",
+        .operation.id, .operation.kind, Reason(.operation, .failed)
+    )]
+    OperationFailed {
+        /// The operation; its `details` may say more.
+        operation: Box<Operation>,
+        /// The entries of its log that failed: which items, and why
+        /// ([`OperationLogItem::errors`]).
+        failed: Vec<OperationLogItem>,
+    },
     /// Any other refusal.
     #[error("{0}")]
     Api(Box<Failure>),
@@ -102,7 +114,11 @@ impl Error {
         match self {
             Self::Transport { kind, .. } => *kind != TransportKind::Connect,
             // The answer was a success that could not be read.
-            Self::Unavailable(_) | Self::Decode { .. } | Self::StillRunning { .. } => true,
+            // A failed operation may have created some of its items.
+            Self::Unavailable(_)
+            | Self::Decode { .. }
+            | Self::StillRunning { .. }
+            | Self::OperationFailed { .. } => true,
             _ => false,
         }
     }
@@ -147,11 +163,17 @@ impl Error {
             (408 | 500 | 502 | 503 | 504, _) | (_, codes::REMOTE_SERVICE_UNAVAILABLE) => {
                 Self::Unavailable(failure)
             }
-            (401 | 403, _) | (_, codes::AUTHENTICATION_ERROR | codes::ACCESS_DENIED) => {
-                Self::Auth(failure)
-            }
+            (401 | 403, _)
+            | (
+                _,
+                codes::AUTHENTICATION_ERROR
+                | codes::OAUTH_AUTHENTICATION_ERROR
+                | codes::ACCESS_DENIED,
+            ) => Self::Auth(failure),
             (404, _) | (_, codes::DOES_NOT_EXIST) => Self::NotFound(failure),
-            (409, _) => Self::Conflict(failure),
+            (409, _) | (_, codes::CONFLICT_STATE | codes::INAPPROPRIATE_STATUS) => {
+                Self::Conflict(failure)
+            }
             (400, _) | (_, codes::VALIDATION_ERROR) => Self::Validation(failure),
             _ => Self::Api(failure),
         }
@@ -211,14 +233,28 @@ impl Failure {
     /// position of the item (`"3.input_values.image"`).
     #[must_use]
     pub fn fields(&self) -> Vec<(String, FieldError)> {
-        let mut fields = Vec::new();
-        collect_fields("", &self.payload, &mut fields);
-        fields
+        refused_fields(&self.payload)
+    }
+
+    /// The statuses in which the object would allow the call, when a conflict names them.
+    #[must_use]
+    pub fn appropriate_statuses(&self) -> Vec<&str> {
+        let statuses = self.payload.get("appropriate_statuses");
+        let statuses = statuses.and_then(serde_json::Value::as_array);
+        let words = statuses.into_iter().flatten();
+        words.filter_map(serde_json::Value::as_str).collect()
     }
 
     fn interval(&self) -> Option<QuotaInterval> {
         self.payload.get("interval")?.as_str().map(Into::into)
     }
+}
+
+/// The refused fields in a payload or in the output of a log's entry, with their paths.
+pub(crate) fn refused_fields(payload: &serde_json::Value) -> Vec<(String, FieldError)> {
+    let mut fields = Vec::new();
+    collect_fields("", payload, &mut fields);
+    fields
 }
 
 /// Walks down to the objects that have a `code`.
@@ -319,6 +355,33 @@ impl QuotaInterval {
             Self::Hour => Some(Duration::from_secs(3_600)),
             Self::Day => Some(Duration::from_secs(86_400)),
             Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// Why an operation failed: what its details and the first failed entry of its log say.
+struct Reason<'a>(&'a Operation, &'a [OperationLogItem]);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let details = self.0.details.as_ref();
+        for key in ["code", "message"] {
+            let text = details.and_then(|details| details.get(key)?.as_str());
+            if let Some(text) = text {
+                write!(f, ": {text}")?;
+            }
+        }
+        let Self(_, [first, rest @ ..]) = self else {
+            return Ok(());
+        };
+        write!(f, ": {}", first.kind)?;
+        for (path, error) in first.errors() {
+            let message = error.message.as_deref().unwrap_or(&error.code);
+            write!(f, ", {path}: {message}")?;
+        }
+        match rest.len() {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
         }
     }
 }

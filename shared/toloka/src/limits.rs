@@ -4,6 +4,8 @@
 //! the same. The client does not enforce them: rates must be shared by everybody who uses the same
 //! account, which is the caller's business ([`pace_with`](crate::ClientBuilder::pace_with)).
 
+use crate::types::Decimal;
+
 /// Requests per second and account; above it the platform answers 429.
 pub const REQUESTS_PER_SECOND: u32 = 300;
 
@@ -62,6 +64,14 @@ pub const TASKS_PER_SYNC_REQUEST: usize = 5_000;
 pub const TASKS_PER_ASYNC_REQUEST: usize = 10_000;
 /// The most bonuses of one synchronous request.
 pub const BONUSES_PER_SYNC_REQUEST: usize = 100;
+/// The smallest bonus, dollars (one old page says 0.01).
+pub const MIN_BONUS: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
+/// The greatest bonus, dollars.
+pub const MAX_BONUS: Decimal = Decimal::from_parts(100, 0, 0, false, 0);
+/// The smallest price of a task suite, dollars; nothing is allowed too where no real task is paid.
+pub const MIN_REWARD: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
+/// The most workers that one message names.
+pub const RECIPIENTS_PER_MESSAGE: usize = 100;
 /// The most characters of a comment to a worker.
 pub const PUBLIC_COMMENT_CHARS: usize = 2_048;
 /// The most characters of the comment of a restriction.
@@ -70,12 +80,16 @@ pub const RESTRICTION_COMMENT_CHARS: usize = 499;
 pub const MAX_OVERLAP: u32 = 30_000;
 /// The most tasks of a kind on a page.
 pub const MAX_TASKS_OF_A_KIND: u32 = 500;
-/// The most assignments of one pool.
+/// The most assignments of one pool; then it closes with
+/// [`ASSIGNMENTS_LIMIT_EXCEEDED`](crate::types::CloseReason::AssignmentsLimitExceeded).
 pub const ASSIGNMENTS_PER_POOL: u32 = 2_000_000;
+/// The most files that the web interface takes a day.
+pub const UPLOADED_FILES_PER_DAY: u32 = 1_000;
 /// Days that the log of an operation is kept.
 pub const OPERATION_LOG_DAYS: u32 = 30;
 
-/// The largest page of tasks, task suites and assignments; 50 when a request names no limit.
+/// The largest page of tasks, task suites, assignments and aggregated answers; 50 when a request
+/// names no limit.
 pub const WORK_PAGE: u32 = 100_000;
 /// The largest page of projects, pools and trainings.
 pub const CONTAINER_PAGE: u32 = 300;
@@ -83,7 +97,15 @@ pub const CONTAINER_PAGE: u32 = 300;
 pub const SKILL_PAGE: u32 = 100;
 /// The largest page of user skills.
 pub const USER_SKILL_PAGE: u32 = 1_000;
-/// The largest page of operations and of user restrictions.
+/// The largest page of operations.
 pub const OPERATION_PAGE: u32 = 500;
+/// The largest page of user restrictions.
+pub const RESTRICTION_PAGE: u32 = 500;
 /// The largest page of bonuses.
 pub const BONUS_PAGE: u32 = 300;
+/// The largest page of attachments.
+pub const ATTACHMENT_PAGE: u32 = 100;
+/// The largest page of message threads.
+pub const MESSAGE_THREAD_PAGE: u32 = 300;
+/// The largest page of webhook subscriptions.
+pub const WEBHOOK_PAGE: u32 = 300;

@@ -10,6 +10,30 @@
 //! The signature is over the bytes of the body as they came: decoding and encoding JSON again
 //! breaks it. The platform promises no order and no single delivery, and nothing but `ts` tells a
 //! delivery from a copy of it, so one that is older than [`TOLERANCE`] is refused.
+//!
+//! ```
+//! use quorate_toloka::{Secret, types::EventType, webhook};
+//!
+//! /// Answers a request to the webhook: the status, and who finished work.
+//! fn receive(header: Option<&str>, body: &[u8], secret: Secret, now: i64) -> (u16, Vec<String>) {
+//!     let Ok(delivery) = webhook::open(header, body, &[secret], now) else {
+//!         return (403, Vec::new());
+//!     };
+//!     let events = delivery.events.into_iter();
+//!     let submitted = events.filter(|event| event.kind == EventType::AssignmentSubmitted);
+//!     (200, submitted.filter_map(|event| event.assignment_id).collect())
+//! }
+//!
+//! let body = br#"{"events":[{"type":"ASSIGNMENT_SUBMITTED","uuid":"1","assignment_id":"a"}]}"#;
+//! let header = webhook::sign(&Secret::from("key"), 1_000, body);
+//! let taken = receive(Some(&header), body, Secret::from("key"), 1_500);
+//! assert_eq!(taken, (200, vec!["a".to_owned()]));
+//! let forged = receive(Some(&header), body, Secret::from("another key"), 1_500);
+//! assert_eq!(forged, (403, vec![]));
+//! ```
+//!
+//! A subscription without a `secret_key` has deliveries without the header, which anybody can send:
+//! [`read`] them, and believe them no more than a hint.
 
 use std::time::Duration;
 
@@ -37,8 +61,8 @@ pub enum Refused {
     /// It is signed, and its time is not ours.
     #[error("it was signed {0} s before or after now")]
     OutOfTime(u64),
-    /// It is signed, and no JSON of a delivery.
-    #[error("it is signed, but cannot be read: {0}")]
+    /// It is no JSON of a delivery.
+    #[error("it cannot be read: {0}")]
     Unreadable(#[source] serde_json::Error),
 }
 
@@ -66,6 +90,14 @@ pub fn open(
     if off > TOLERANCE {
         return Err(Refused::OutOfTime(off.as_secs()));
     }
+    read(body)
+}
+
+/// Reads a delivery of a subscription without a secret. Anybody may have sent it.
+///
+/// # Errors
+/// [`Refused::Unreadable`].
+pub fn read(body: &[u8]) -> Result<Delivery, Refused> {
     serde_json::from_slice(body).map_err(Refused::Unreadable)
 }
 

@@ -1,7 +1,7 @@
 //! Figures about pools, answered as an operation whose details hold them.
 
 use axum::extract::State;
-use quorate_toloka::types::{AnalyticsName, AnalyticsRequest, Decimal};
+use quorate_toloka::types::{AnalyticsName, AnalyticsRequest, Decimal, Filter};
 use serde_json::{Value, json};
 
 use super::operations::{self, Done};
@@ -9,7 +9,7 @@ use crate::{
     access,
     error::{Error, Result},
     http::{Answer, Body, Requester},
-    model::{PoolRow, WorkerRow, money, wire},
+    model::{PoolRow, money, wire},
     platform::Platform,
     store::Db,
     work,
@@ -173,23 +173,11 @@ fn active_workers(db: &Db<'_>, pool: &PoolRow, hours: Option<u32>) -> Result<Val
         let message = format!("Value must be between 1 and {MOST_HOURS}");
         return Err(Error::field(path, "VALUE_OUT_OF_BOUNDS", message));
     }
-    let active = db.rows(
-        &format!(
-            "{} WHERE n IN (SELECT worker FROM worker_activity WHERE at >= ?1)",
-            WorkerRow::SELECT
-        ),
-        [db.now() - i64::from(hours) * 3_600_000],
-        WorkerRow::read,
-    )?;
-    let mut count = 0;
-    for worker in active {
-        let passes = match &pool.form.filter {
-            Some(filter) => access::passes(db, &pool.owner, filter, &worker)?,
-            None => true,
-        };
-        count += u64::from(passes);
-    }
-    Ok(count.into())
+    let since = db.now() - i64::from(hours) * 3_600_000;
+    let everybody = Filter::And(Vec::new());
+    let filter = pool.form.filter.as_ref().unwrap_or(&everybody);
+    let active = access::workers_passing(db, &pool.owner, filter, Some(since))?;
+    Ok(active.len().into())
 }
 
 /// Pages that the pool takes in all, when every page is full.

@@ -90,11 +90,9 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
         } else {
             super::tasks::listed_pool(db, &who.0, params)?;
         }
-        let page = list
-            .and(&format!("{OWNER} = ?"), who.0)
-            .page(db, &select(), |row| {
-                read_row(row).map(|(_, attachment, _)| attachment)
-            })?;
+        let page = list.page(db, &select(), |row| {
+            read_row(row).map(|(_, attachment, _)| attachment)
+        })?;
         Ok(ok(page))
     })
     .await

@@ -6,7 +6,13 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use quorate_toloka::types::{Decimal, LocalizedText, MessageMeta, UserBonus, Values};
+use quorate_toloka::{
+    limits::{BONUSES_PER_SYNC_REQUEST, MAX_BONUS, MIN_BONUS},
+    types::{
+        ComposeDetails, Decimal, FieldError, LocalizedText, MessageMeta, RecipientsSelectType,
+        UserBonus, Values,
+    },
+};
 use rusqlite::Row;
 use serde_json::{Value, json};
 
@@ -20,9 +26,6 @@ use crate::{
     platform::Platform,
     store::{Db, Tx},
 };
-
-/// The most bonuses that one request makes while the client waits.
-const MOST_SYNCHRONOUS: usize = 100;
 
 /// The most characters of a note.
 const MOST_COMMENT_CHARS: usize = 2_048;
@@ -116,15 +119,16 @@ struct Valid {
 }
 
 /// Why an amount is refused, if it is.
-fn refused_amount(amount: Option<Decimal>) -> Option<(&'static str, &'static str)> {
-    let (least, most) = (Decimal::new(5, 3), Decimal::ONE_HUNDRED);
+fn refused_amount(amount: Option<Decimal>) -> Option<FieldError> {
     match amount {
-        None => Some(("VALUE_REQUIRED", "Value must be present")),
-        Some(amount) if amount < least => {
-            Some(("VALUE_LESS_THAN_MIN", "A bonus is at least 0.005 dollars"))
+        None => Some(field_error("VALUE_REQUIRED", "Value must be present")),
+        Some(amount) if amount < MIN_BONUS => {
+            let message = format!("A bonus is at least {MIN_BONUS} dollars");
+            Some(field_error("VALUE_LESS_THAN_MIN", message))
         }
-        Some(amount) if amount > most => {
-            Some(("VALUE_GREATER_THAN_MAX", "A bonus is at most 100 dollars"))
+        Some(amount) if amount > MAX_BONUS => {
+            let message = format!("A bonus is at most {MAX_BONUS} dollars");
+            Some(field_error("VALUE_GREATER_THAN_MAX", message))
         }
         Some(_) => None,
     }
@@ -143,12 +147,12 @@ fn check(item: &Value, known: &Known) -> std::result::Result<Valid, FieldErrors>
         )])
     })?;
     let mut errors = FieldErrors::new();
+    if let Some(error) = refused_amount(form.amount) {
+        errors.insert("amount".to_owned(), error);
+    }
     let mut refuse = |path: &str, code: &str, message: &str| {
         errors.insert(path.to_owned(), field_error(code, message));
     };
-    if let Some((code, message)) = refused_amount(form.amount) {
-        refuse("amount", code, message);
-    }
     let worker = known.workers.get(&form.user_id).copied();
     if form.user_id.is_empty() {
         refuse("user_id", "VALUE_REQUIRED", "Value must be present");
@@ -247,12 +251,17 @@ fn tell(tx: &Tx<'_>, who: &str, valid: &Valid) -> Result<()> {
     let english = |text: String| LocalizedText::from([("EN".to_owned(), text)]);
     let topic = valid.form.public_title.clone();
     let text = valid.form.public_message.clone();
+    let details = ComposeDetails {
+        recipients_select_type: Some(RecipientsSelectType::Direct),
+        recipients_ids: Some(vec![valid.form.user_id.clone()]),
+        ..ComposeDetails::default()
+    };
     let new = NewThread {
         owner: who,
         parent: None,
         topic: &topic.unwrap_or_else(|| english("Bonus".to_owned())),
         answerable: true,
-        compose: None,
+        compose: Some(&details),
         meta: valid.meta.as_ref(),
     };
     let text = text.unwrap_or_else(|| {
@@ -273,8 +282,9 @@ pub(super) async fn create(
 ) -> Answer {
     p.write(move |tx| {
         let request = Request::read(tx, &query, &body)?;
-        if !request.async_mode && request.items.len() > MOST_SYNCHRONOUS {
-            let message = format!("More than {MOST_SYNCHRONOUS} bonuses need async_mode=true");
+        if !request.async_mode && request.items.len() > BONUSES_PER_SYNC_REQUEST {
+            let message =
+                format!("More than {BONUSES_PER_SYNC_REQUEST} bonuses need async_mode=true");
             return Err(Error::field(
                 "user_bonuses",
                 "ARRAY_SIZE_GREATER_THAN_MAX",

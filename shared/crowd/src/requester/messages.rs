@@ -1,9 +1,12 @@
 //! Message threads of a requester: write to workers, answer them, sort threads into folders.
 
 use axum::{extract::State, http::StatusCode};
-use quorate_toloka::types::{
-    ComposeDetails, ComposeMessage, Folder, MessageFolders, RecipientsSelectType, ReplyMessage,
-    Values,
+use quorate_toloka::{
+    limits::RECIPIENTS_PER_MESSAGE,
+    types::{
+        ComposeDetails, ComposeMessage, Folder, MessageFolders, RecipientsSelectType, ReplyMessage,
+        Values,
+    },
 };
 
 use crate::{
@@ -12,13 +15,10 @@ use crate::{
     http::{Answer, Body, Id, Query, Requester, json, ok},
     list::{self, Kind, Spec, Use},
     messages::{self, Author, NewThread, ThreadRow},
-    model::{WorkerRow, decimal_id, owned_by},
+    model::{decimal_id, owned_by},
     platform::Platform,
     store::Db,
 };
-
-/// The most workers that a message names.
-const MOST_RECIPIENTS: usize = 100;
 
 const LIST: Spec = Spec {
     fields: &[
@@ -44,8 +44,8 @@ fn find(db: &Db<'_>, who: &str, id: &str) -> Result<ThreadRow> {
 
 /// The workers whom a message names.
 fn named(db: &Db<'_>, ids: &[String]) -> Result<Vec<i64>> {
-    if ids.is_empty() || ids.len() > MOST_RECIPIENTS {
-        let message = format!("Name 1 to {MOST_RECIPIENTS} workers");
+    if ids.is_empty() || ids.len() > RECIPIENTS_PER_MESSAGE {
+        let message = format!("Name 1 to {RECIPIENTS_PER_MESSAGE} workers");
         return Err(Error::field(
             "recipients_ids",
             "ARRAY_SIZE_OUT_OF_BOUNDS",
@@ -91,14 +91,7 @@ fn recipients(db: &Db<'_>, who: &str, form: &ComposeMessage) -> Result<Vec<i64>>
                     "Say which workers get the message",
                 )
             })?;
-            let all = db.rows(WorkerRow::SELECT, [], WorkerRow::read)?;
-            let mut passing = Vec::new();
-            for worker in all {
-                if access::passes(db, who, filter, &worker)? {
-                    passing.push(worker.n);
-                }
-            }
-            passing
+            access::workers_passing(db, who, filter, None)?
         }
         // Everybody who ever took a page of this requester.
         Some(RecipientsSelectType::All) => db.rows(

@@ -81,14 +81,14 @@ pub(super) async fn download(
         .await?;
     let header = line(&table.header());
     let rows = stream::unfold(
-        Some((p, std::sync::Arc::new(table), 0, Some(header))),
+        Some((p, std::sync::Arc::new(table), String::new(), Some(header))),
         |state| async {
             let (p, table, after, header) = state?;
             if let Some(header) = header {
                 return Some((Ok(Bytes::from(header)), Some((p, table, after, None))));
             }
             let asked = std::sync::Arc::clone(&table);
-            match p.read(move |db| asked.chunk(db, after)).await {
+            match p.read(move |db| asked.chunk(db, &after)).await {
                 Ok(None) => None,
                 Ok(Some((text, last))) => {
                     Some((Ok(Bytes::from(text)), Some((p, table, last, None))))
@@ -166,8 +166,8 @@ impl Table {
         header
     }
 
-    /// The rows of the next assignments after row `after`, and the last row read.
-    fn chunk(&self, db: &Db<'_>, after: i64) -> Result<Option<(String, i64)>> {
+    /// The rows of the next assignments after the one with the id `after`, and the id of the last.
+    fn chunk(&self, db: &Db<'_>, after: &str) -> Result<Option<(String, String)>> {
         let pool = db.pool_of(&self.who, &self.pool)?;
         let rows = self.assignments(db, &pool, after)?;
         let (mut text, mut last) = (String::new(), None);
@@ -175,7 +175,7 @@ impl Table {
             if text.len() >= CHUNK_BYTES {
                 break;
             }
-            last = Some(row.n);
+            last = Some(row.id.clone());
             let user = db.worker(row.worker)?.id;
             if self.exclude_banned && access::is_banned(db, &user, &pool)? {
                 continue;
@@ -193,9 +193,13 @@ impl Table {
         Ok(last.map(|last| (text, last)))
     }
 
-    fn assignments(&self, db: &Db<'_>, pool: &PoolRow, after: i64) -> Result<Vec<AssignmentRow>> {
-        let mut sql = format!("{} WHERE pool = ?1 AND n > ?2", AssignmentRow::SELECT);
-        let mut values: Vec<Sql> = vec![pool.id.into(), after.into()];
+    fn assignments(&self, db: &Db<'_>, pool: &PoolRow, after: &str) -> Result<Vec<AssignmentRow>> {
+        // By any other index every chunk would sort all that are left.
+        let mut sql = format!(
+            "{} INDEXED BY assignments_pool WHERE pool = ?1 AND id > ?2",
+            AssignmentRow::SELECT
+        );
+        let mut values: Vec<Sql> = vec![pool.id.into(), after.to_owned().into()];
         let mut place = |value: Sql| {
             values.push(value);
             format!("?{}", values.len())
@@ -214,7 +218,7 @@ impl Table {
         if let Some(to) = self.to {
             sql.push_str(&format!(" AND created <= {}", place(to.into())));
         }
-        sql.push_str(&format!(" ORDER BY n LIMIT {CHUNK}"));
+        sql.push_str(&format!(" ORDER BY id LIMIT {CHUNK}"));
         db.rows(
             &sql,
             rusqlite::params_from_iter(values),

@@ -56,11 +56,13 @@ const LIST: Spec = Spec {
 
 /// The routes of webhook subscriptions.
 pub(super) fn routes() -> Router<Platform> {
-    const ONE: &str = "/api/v1/webhook-subscriptions/{id}";
     Router::new()
         .route("/api/v1/webhook-subscriptions", get(list).put(upsert))
-        .route(ONE, get(read).delete(delete))
-        .route(&format!("{ONE}/test"), post(test))
+        .route(
+            "/api/v1/webhook-subscriptions/{id}",
+            get(read).delete(delete),
+        )
+        .route("/api/v1/webhook-subscriptions/{id}/test", post(test))
         .route(
             "/api/platform/v1/webhook-subscriptions/{id}/deliveries",
             get(deliveries),

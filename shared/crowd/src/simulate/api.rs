@@ -232,6 +232,20 @@ impl Api {
             .map(drop)
     }
 
+    /// Uploads a small text file for a page; returns its id.
+    pub(super) async fn upload(&self, token: &str, id: &str) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        struct File {
+            id: String,
+        }
+        let path = format!("/assignments/{id}/attachments?name=simulated.txt");
+        let (name, request) = self.request(Method::POST, &path, Some(token));
+        let request = request
+            .header("Content-Type", "text/plain")
+            .body("A file of a simulated worker.\n");
+        Ok(reply::<File>(name, request).await?.id)
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -239,6 +253,20 @@ impl Api {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> Result<T, Error> {
+        let (name, mut request) = self.request(method, path, token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        reply(name, request).await
+    }
+
+    /// A request and what errors call it.
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+    ) -> (String, reqwest::RequestBuilder) {
         let name = format!("{method} /api/worker/v1{path}");
         let mut request = self
             .http
@@ -246,35 +274,40 @@ impl Api {
         if let Some(token) = token {
             request = request.header("Authorization", format!("Worker {token}"));
         }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let (status, bytes) = match exchange(request).await {
-            Ok(reply) => reply,
-            Err(source) => {
-                return Err(Error::NoReply {
-                    request: name,
-                    source,
-                });
-            }
-        };
-        if !status.is_success() {
-            return Err(Error::Refused {
+        (name, request)
+    }
+}
+
+/// The answer to a request.
+async fn reply<T: DeserializeOwned>(
+    name: String,
+    request: reqwest::RequestBuilder,
+) -> Result<T, Error> {
+    let (status, bytes) = match exchange(request).await {
+        Ok(reply) => reply,
+        Err(source) => {
+            return Err(Error::NoReply {
                 request: name,
-                status: status.as_u16(),
-                message: refusal(&bytes),
+                source,
             });
         }
-        let text = if bytes.is_empty() {
-            b"null"
-        } else {
-            bytes.as_slice()
-        };
-        serde_json::from_slice(text).map_err(|source| Error::Unreadable {
+    };
+    if !status.is_success() {
+        return Err(Error::Refused {
             request: name,
-            source,
-        })
+            status: status.as_u16(),
+            message: refusal(&bytes),
+        });
     }
+    let text = if bytes.is_empty() {
+        b"null"
+    } else {
+        bytes.as_slice()
+    };
+    serde_json::from_slice(text).map_err(|source| Error::Unreadable {
+        request: name,
+        source,
+    })
 }
 
 async fn exchange(

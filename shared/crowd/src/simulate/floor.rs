@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::api::{Api, Assignment, Error, Hint, Pool};
+use super::api::{Api, Assignment, Error, Hint, Pool, Submitted};
 use super::character::{self, Character, Fate, Mind};
 use super::form::Form;
 use super::images::Images;
@@ -339,11 +339,7 @@ impl Floor {
             )
         };
         let answers = page.questions.iter().map(answer).collect();
-        let reply = match self
-            .api
-            .submit(worker.token(), &page.assignment.id, answers)
-            .await
-        {
+        let reply = match self.send_in(worker, &page, answers).await {
             Err(error) if error.is_refusal() => {
                 self.note_refusal(&error);
                 give_back(&self.api, worker.token(), &page.assignment.id, "skip").await?;
@@ -364,6 +360,23 @@ impl Floor {
         Ok(Some(reply.hints.iter().fold(1.0, |sum, _| {
             sum + worker.mind.seconds_between(2.0, 6.0)
         })))
+    }
+
+    /// Submits answers, with a file where the project asks for one.
+    async fn send_in(
+        &self,
+        worker: &Worker,
+        page: &Page,
+        mut answers: Vec<Value>,
+    ) -> Result<Submitted, Error> {
+        let id = &page.assignment.id;
+        if page.form.wants_file() {
+            let file = self.api.upload(worker.token(), id).await?;
+            for answer in &mut answers {
+                page.form.put_file(answer, &file);
+            }
+        }
+        self.api.submit(worker.token(), id, answers).await
     }
 
     fn note_refusal(&mut self, error: &Error) {

@@ -71,6 +71,8 @@ pub(super) struct Form {
     pub(super) open: bool,
     /// Values for the other required fields: valid, and the same in every answer.
     extras: Map<String, Value>,
+    /// The fields that want an uploaded file, or (true) a list of them.
+    files: Vec<(String, bool)>,
 }
 
 impl Form {
@@ -96,6 +98,7 @@ impl Form {
             choices: Vec::new(),
             open: false,
             extras,
+            files: fields.iter().filter_map(Field::file).collect(),
         };
         if let Some(field) = asked {
             form.field = Some(field.name.clone());
@@ -107,6 +110,21 @@ impl Form {
             }
         }
         form
+    }
+
+    /// Whether an answer needs a file.
+    pub(super) fn wants_file(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// Answers with an uploaded file wherever one is wanted.
+    pub(super) fn put_file(&self, answer: &mut Value, id: &str) {
+        for (field, list) in &self.files {
+            if let Some(values) = answer.as_object_mut() {
+                let file = if *list { json!([id]) } else { json!(id) };
+                values.insert(field.clone(), file);
+            }
+        }
     }
 
     /// The `output_values` that say `label`: one of the choices, or with an open form any string.
@@ -267,6 +285,16 @@ impl<'a> Field<'a> {
             .chain(std::iter::repeat_n('.', min))
             .take(text.chars().count().max(min).min(max))
             .collect()
+    }
+
+    /// The field's name, and whether it takes a list, if it must have a file.
+    fn file(&self) -> Option<(String, bool)> {
+        let list = match self.kind.as_str() {
+            "file" => false,
+            "array_file" => true,
+            _ => return None,
+        };
+        self.required.then(|| (self.name.clone(), list))
     }
 
     /// A valid value for a required field that is not the question.

@@ -1,5 +1,7 @@
 //! Figures about pools.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::world::{World, golden, id, many, real};
@@ -39,6 +41,55 @@ const COUNTS: [&str; 11] = [
     "active_workers_by_filter_count",
     "estimated_assignments_count",
 ];
+
+/// Checks the figures of a pool, which are read from sums, against all its tasks and assignments.
+pub(crate) async fn agree(w: &World, pool: &str, tasks: &Value, assignments: &[Value]) {
+    let tasks = tasks["items"].as_array().unwrap();
+    let real = |task: &&Value| task.get("known_solutions").is_none_or(Value::is_null);
+    let in_state = |states: &[&str]| {
+        let found = assignments
+            .iter()
+            .filter(|one| states.contains(&one["status"].as_str().unwrap()));
+        found.count()
+    };
+    let workers: BTreeSet<&str> = assignments
+        .iter()
+        .map(|one| one["user_id"].as_str().unwrap())
+        .collect();
+    let names = [
+        "real_tasks_count",
+        "submitted_assignments_count",
+        "skipped_assignments_count",
+        "rejected_assignments_count",
+        "approved_assignments_count",
+        "unique_workers_count",
+        "completion_percentage",
+    ];
+    let figures = figures(w, pool, &names).await;
+    let counts = [
+        tasks.iter().filter(real).count(),
+        in_state(&["SUBMITTED", "ACCEPTED", "REJECTED"]),
+        in_state(&["SKIPPED"]),
+        in_state(&["REJECTED"]),
+        in_state(&["ACCEPTED"]),
+        workers.len(),
+    ];
+    assert_eq!(json!(figures[..6]), json!(counts));
+
+    let wanted: i64 = tasks
+        .iter()
+        .filter(real)
+        .map(|task| task["overlap"].as_i64().unwrap())
+        .sum();
+    let done = assignments
+        .iter()
+        .filter(|one| one.get("submitted").is_some())
+        .flat_map(|one| one["tasks"].as_array().unwrap())
+        .filter(real)
+        .count();
+    let percent = 100 * i64::try_from(done).unwrap() / wanted;
+    assert_eq!(figures[6]["value"], percent, "{done} of {wanted} answers");
+}
 
 #[tokio::test]
 async fn all_figures_follow_the_work() {

@@ -12,7 +12,7 @@ use quorate_crowd::{Config, RequesterKey};
 use quorate_toloka::Client;
 use serde_json::{Value, json};
 
-use crate::raw::{KEY, OTHER_KEY, Raw, SIGN_IN, Sample, TEXTS, pointers, routes, samples};
+use crate::raw::{KEY, Raw, SIGN_IN, Sample, TEXTS, pointers, routes, samples};
 use crate::world::{World, config, id, merge};
 
 fn encoded(text: &str) -> String {
@@ -81,72 +81,6 @@ async fn who_has_no_key_or_that_of_the_other_side_is_turned_away() {
             let got = (reply.status, reply.code());
             let expected = (403, "AUTHENTICATION_ERROR".to_owned());
             assert_eq!(got, expected, "{method} {route} with {value:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_belongs_to_one_requester_is_closed_to_the_other() {
-    let (_folder, raw) = raw().await;
-    let samples = samples(&raw.known);
-    // What a worker is like, all requesters may see.
-    let all = |route: &str| route.contains("{id}") && !route.contains("user-metadata");
-    for (method, route) in routes().filter(|(_, route)| all(route) && !route.contains("/worker/")) {
-        let bodies = samples
-            .iter()
-            .filter(|one| one.method == method && one.route == route);
-        for body in bodies.map(|one| one.body.clone()) {
-            let request = Request::builder()
-                .method(method)
-                .uri(raw.known.path(route))
-                .header(header::AUTHORIZATION, format!("ApiKey {OTHER_KEY}"));
-            let reply = raw
-                .send(request.body(body.to_string().into()).unwrap())
-                .await;
-            let closed = [(403, "ACCESS_DENIED"), (404, "DOES_NOT_EXIST")];
-            let got = (reply.status, reply.code());
-            assert!(
-                closed.contains(&(got.0, got.1.as_str())),
-                "{method} {route}: {reply:?}"
-            );
-        }
-    }
-    // Lists hold nothing of the first; bodies that name what is theirs are refused.
-    for one in samples.iter().filter(|one| !one.route.contains("/worker/")) {
-        let request = Request::builder()
-            .method(one.method.as_str())
-            .uri(raw.known.path(&one.route))
-            .header(header::AUTHORIZATION, format!("ApiKey {OTHER_KEY}"));
-        let own = [
-            "POST /api/v1/projects",
-            "POST /api/v1/skills",
-            "GET /metrics",
-        ];
-        let name = format!("{} {}", one.method, one.route);
-        // Workers are everybody's, and so are bonuses and bans for them.
-        let of_workers = [
-            "user-metadata",
-            "user-bonuses",
-            "user-restrictions",
-            "compose",
-        ];
-        if own.contains(&name.as_str()) || of_workers.iter().any(|part| name.contains(part)) {
-            continue;
-        }
-        let reply = raw
-            .send(request.body(one.body.to_string().into()).unwrap())
-            .await;
-        if one.method == "GET" && reply.status == 200 && !reply.body.is_empty() {
-            let list = reply.json();
-            let empty = list["items"].as_array().is_none_or(Vec::is_empty);
-            assert!(empty, "{name}: {reply:?}");
-        } else if reply.status < 300 {
-            let made = reply.json();
-            let nothing = made["items"]
-                .as_object()
-                .is_some_and(serde_json::Map::is_empty)
-                || made["status"] == "FAIL";
-            assert!(nothing, "{name} {}: {reply:?}", one.body);
         }
     }
 }

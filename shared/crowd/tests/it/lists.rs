@@ -10,7 +10,7 @@ async fn lists_are_sorted_compared_and_bounded_as_documented() {
     let pool = w.pool(&w.project().await, json!({})).await;
     w.tasks(many(2, |n| real(&pool, n))).await;
     let in_pool = format!("pool_id={pool}");
-    let lists: [(&str, &str, u32, &[&str]); 13] = [
+    let lists: [(&str, &str, u32, &[&str]); 14] = [
         (
             "projects",
             "",
@@ -42,6 +42,7 @@ async fn lists_are_sorted_compared_and_bounded_as_documented() {
         ("operations", "", 500, &["id", "submitted", "finished"]),
         ("attachments", &in_pool, 100, &["id", "created"]),
         ("message-threads", "", 300, &["id", "created"]),
+        ("webhook-subscriptions", "", 300, &["id", "created"]),
     ];
     for (list, needs, most, keys) in lists {
         let path = format!("/api/v1/{list}?{needs}");
@@ -166,4 +167,34 @@ async fn what_is_known_about_a_worker_is_passed_on_only_in_the_right_types() {
     let worker = w.worker_with("eve", hostile).await;
     let known = w.get(&format!("/api/v1/user-metadata/{}", worker.id)).await;
     assert_eq!(known, json!({"id": worker.id, "attributes": {}}));
+}
+
+#[tokio::test]
+async fn a_skill_is_given_with_a_reason_and_lapses_after_its_time() {
+    let w = World::new().await;
+    let worker = w.worker("ann").await;
+    let skill = json!({"name": "short", "skill_ttl_hours": 2, "hidden": false});
+    let skill = w.ok("POST", "/api/v1/skills", skill).await;
+    assert_eq!(
+        (skill["skill_ttl_hours"].as_u64(), skill["global"].as_bool()),
+        (Some(2), Some(false))
+    );
+    for (global, found) in [("true", 0), ("false", 1)] {
+        let list = w.get(&format!("/api/v1/skills?global={global}")).await;
+        assert_eq!(list["items"].as_array().unwrap().len(), found);
+    }
+    let skill = id(&skill);
+    let form = json!({"skill_id": skill, "user_id": worker.id, "value": 84.6, "reason": "checked by hand"});
+    let given = w.ok("PUT", "/api/v1/user-skills", form.clone()).await;
+    assert_eq!(
+        (given["value"].as_i64(), given["exact_value"].as_f64()),
+        (Some(85), Some(84.6))
+    );
+    w.pass(7_199);
+    let again = w.ok("PUT", "/api/v1/user-skills", form).await;
+    assert_eq!(again["id"], given["id"], "a worker has a skill once");
+    w.pass(7_199);
+    assert_eq!(w.skill_value(&worker, &skill).await, Some(84.6));
+    w.pass(1);
+    assert_eq!(w.skill_value(&worker, &skill).await, None);
 }

@@ -9,6 +9,7 @@
 
 mod api;
 mod attachments;
+mod bodies;
 mod bonuses;
 mod bounds;
 mod clones;
@@ -27,6 +28,7 @@ mod properties;
 mod raw;
 mod restart;
 mod rules;
+mod strangers;
 mod suites;
 mod table;
 mod trainings;

@@ -421,6 +421,7 @@ impl Place {
             );
             complete &= done.get(&id(task)).copied().unwrap_or(0) == *asked;
         }
+        crate::figures::agree(w, &self.id, &tasks, &assignments).await;
         let (state, reason) = w.pool_state(&self.id).await;
         assert_eq!(
             state == "CLOSED",

@@ -13,9 +13,8 @@ use tower::ServiceExt as _;
 
 use crate::world::{INVITE, START, id, many, real};
 
-/// The keys of two requesters; everything belongs to the first.
+/// The key of the requester to whom everything belongs.
 pub(crate) const KEY: &str = "the-key-of-ann";
-pub(crate) const OTHER_KEY: &str = "the-key-of-bob";
 
 const PASSWORD: &str = "a-password-of-wim";
 
@@ -202,16 +201,16 @@ impl Raw {
 
     /// What is in the folder.
     pub(crate) fn open(folder: &Path, known: Known) -> Self {
-        let key = |account: &str, key: &str| RequesterKey {
-            account: account.to_owned(),
-            key: key.to_owned(),
+        let key = RequesterKey {
+            account: "ann".to_owned(),
+            key: KEY.to_owned(),
         };
         let platform = Platform::open(Config {
             data: Some(folder.to_owned()),
             clock: Clock::manual(START.parse().unwrap()),
             seed: 7,
             invite: Some(INVITE.to_owned()),
-            keys: vec![key("ann", KEY), key("bob", OTHER_KEY)],
+            keys: vec![key],
             password_rounds: 1,
             ..Config::default()
         });
@@ -236,7 +235,7 @@ impl Raw {
         let found = statement.query_map([], |row| row.get(0)).unwrap();
         self.secrets = found.map(Result::unwrap).collect();
         drop(statement);
-        let known = [KEY, OTHER_KEY, PASSWORD, &self.known.token].map(str::to_owned);
+        let known = [KEY, PASSWORD, &self.known.token].map(str::to_owned);
         self.secrets
             .extend(known.into_iter().filter(|secret| !secret.is_empty()));
     }

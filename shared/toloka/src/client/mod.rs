@@ -1,8 +1,13 @@
 //! The client: one method a request, streams on top.
 
+mod aggregated;
 mod assignments;
+mod attachments;
 mod builder;
+mod clone;
 mod credentials;
+mod follow;
+mod messages;
 mod operations;
 mod pools;
 mod projects;
@@ -24,11 +29,15 @@ use reqwest::{Url, header::HeaderMap};
 
 use self::credentials::Credentials;
 pub use self::{
+    attachments::Download,
     builder::ClientBuilder,
+    clone::ClonedProject,
+    follow::{Cursor, Follow, TimeKey, WINDOW},
     operations::WaitPolicy,
     query::{
-        AssignmentQuery, Bounds, OperationQuery, PoolQuery, ProjectQuery, SkillQuery, TaskQuery,
-        UserBonusQuery, UserRestrictionQuery, UserSkillQuery, WebhookQuery,
+        AggregatedSolutionQuery, AssignmentQuery, AttachmentQuery, Bounds, MessageThreadQuery,
+        OperationQuery, PoolQuery, ProjectQuery, SkillQuery, TaskQuery, UserBonusQuery,
+        UserRestrictionQuery, UserSkillQuery, WebhookQuery,
     },
     tasks::CreateOptions,
     tsv::{AssignmentsTsv, TsvColumn, TsvQuery, TsvRow, TsvStatus},
@@ -44,9 +53,9 @@ pub const YANDEX_TASKS: &str = "https://tasks.yandex.ru";
 
 /// A client of the Toloka API. Cheap to clone; clones share their connections.
 ///
-/// Except for the streams and [`Client::wait_operation`] every method is exactly one request, so
-/// that each call is a point at which a caller may crash and start again. A request that is safe
-/// to repeat is sent again by the [`RetryPolicy`].
+/// Every method is exactly one request, so that each call is a point at which a caller may crash and
+/// start again, but for the streams over lists, what waits for an operation, and
+/// [`Client::clone_project`]. A request that is safe to repeat is sent again by the [`RetryPolicy`].
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,

@@ -2,7 +2,7 @@
 
 use futures_util::Stream;
 
-use super::{Client, PoolQuery, transport::Request};
+use super::{Client, PoolQuery, query::Pairs, transport::Request};
 use crate::{
     Error, limits,
     types::{Operation, Page, Pool, PoolPatch},
@@ -16,6 +16,22 @@ impl Client {
     /// [`Error::Validation`] names the fields that the platform refuses.
     pub async fn create_pool(&self, pool: &Pool) -> Result<Pool, Error> {
         self.send(Request::post(["v1", "pools"]).json(pool)?)
+            .await?
+            .json()
+    }
+
+    /// Creates a pool whose answers are stored in a certain place (`"eu"`), else like
+    /// [`Client::create_pool`].
+    ///
+    /// # Errors
+    /// Like [`Client::create_pool`].
+    pub async fn create_pool_stored_in(
+        &self,
+        pool: &Pool,
+        storage_key: &str,
+    ) -> Result<Pool, Error> {
+        let query = Pairs::default().add("storage_key", storage_key);
+        self.send(Request::post(["v1", "pools"]).query(query).json(pool)?)
             .await?
             .json()
     }
@@ -103,7 +119,7 @@ impl Client {
         self.pool_action(pool_id, "archive").await
     }
 
-    /// Copies a pool without its tasks; the operation's `details` hold the `pool_id` of the copy.
+    /// Copies a pool without its tasks; [`Operation::cloned_id`] is the copy when it has ended.
     /// Not repeated after a lost answer.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use futures_util::Stream;
 use super::{Client, ProjectQuery, transport::Request};
 use crate::{
     Error, limits,
-    types::{Operation, Page, Project},
+    types::{Operation, Page, Project, ProjectCheck},
 };
 
 impl Client {
@@ -63,6 +63,19 @@ impl Client {
         self.send(Request::put(["v1", "projects", project_id]).json(project)?)
             .await?
             .json()
+    }
+
+    /// Tells what a change of a project would mean for its pools; changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such project.
+    pub async fn check_project(
+        &self,
+        project_id: &str,
+        project: &Project,
+    ) -> Result<ProjectCheck, Error> {
+        let request = Request::post(["staging", "projects", project_id, "check"]).repeatable();
+        self.send(request.json(project)?).await?.json()
     }
 
     /// Puts a project away, for good. `None` when it is away already.

@@ -6,8 +6,8 @@
 use std::fmt::Display;
 
 use crate::types::{
-    AssignmentStatus, EventType, OperationStatus, OperationType, PoolStatus, ProjectStatus,
-    RestrictionScope, Time,
+    AssignmentStatus, AttachmentType, EventType, Folder, OperationStatus, OperationType,
+    PoolStatus, ProjectStatus, RestrictionScope, Time,
 };
 
 /// Query parameters.
@@ -25,6 +25,12 @@ impl Pairs {
             Some(value) => self.add(name, value),
             None => self,
         }
+    }
+
+    /// Words with commas between them, if there are any.
+    fn add_list<'a>(self, name: &'static str, words: impl Iterator<Item = &'a str>) -> Self {
+        let list = words.collect::<Vec<_>>().join(",");
+        self.add_some(name, Some(list).filter(|list| !list.is_empty()))
     }
 
     /// Comparisons of one field; `names` are those of `gt`, `gte`, `lt` and `lte`.
@@ -77,10 +83,14 @@ macro_rules! names {
     };
 }
 
-/// A query that can ask for the page after an id.
+/// What a list is asked for.
 pub(super) trait Query: Clone + Send + Sync {
     fn pairs(&self) -> Pairs;
-    fn page_after(&mut self, id: Option<String>, default_limit: u32);
+}
+
+/// A query that can ask for the page after a key, which is the id in most lists.
+pub(super) trait Paged: Query {
+    fn page_after(&mut self, key: Option<String>, default_limit: u32);
 }
 
 /// Adds the parameters that every list has, and paging by id.
@@ -93,12 +103,21 @@ macro_rules! pages_by_id {
                     .add_some("sort", $self.sort.as_ref())
                     .add_some("limit", $self.limit)
             }
+        }
 
-            fn page_after(&mut self, id: Option<String>, default_limit: u32) {
-                self.sort = Some("id".to_owned());
+        paged!($query, "id" => id);
+    };
+}
+
+/// Pages by a key: its name and its bounds.
+macro_rules! paged {
+    ($query:ty, $name:literal => $bounds:ident) => {
+        impl Paged for $query {
+            fn page_after(&mut self, key: Option<String>, default_limit: u32) {
+                self.sort = Some($name.to_owned());
                 self.limit.get_or_insert(default_limit);
-                if id.is_some() {
-                    self.id.gt = id;
+                if key.is_some() {
+                    self.$bounds.gt = key;
                 }
             }
         }
@@ -285,9 +304,8 @@ pub struct AssignmentQuery {
 }
 
 pages_by_id!(AssignmentQuery, self => {
-    let status = self.status.iter().map(AssignmentStatus::as_str).collect::<Vec<_>>().join(",");
     Pairs::default()
-        .add_some("status", Some(status).filter(|status| !status.is_empty()))
+        .add_list("status", self.status.iter().map(AssignmentStatus::as_str))
         .add_some("pool_id", self.pool_id.as_ref())
         .add_some("task_suite_id", self.task_suite_id.as_ref())
         .add_some("task_id", self.task_id.as_ref())
@@ -364,6 +382,99 @@ pages_by_id!(UserBonusQuery, self => {
         .add_some("private_comment", self.private_comment.as_ref())
 });
 
+/// Which files. One of `pool_id` and `assignment_id` is required.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttachmentQuery {
+    /// With exactly this name.
+    pub name: Option<String>,
+    /// Of this kind.
+    pub kind: Option<AttachmentType>,
+    /// Of this worker.
+    pub user_id: Option<String>,
+    /// Of this assignment.
+    pub assignment_id: Option<String>,
+    /// Of this pool.
+    pub pool_id: Option<String>,
+    /// Of this requester.
+    pub owner_id: Option<String>,
+    /// Of this company.
+    pub owner_company_id: Option<String>,
+    /// By id.
+    pub id: Bounds<String>,
+    /// By the time of the upload.
+    pub created: Bounds<Time>,
+    /// Order: `id` or `created`, `-` before it turns it round.
+    pub sort: Option<String>,
+    /// At most so many, up to 100.
+    pub limit: Option<u32>,
+}
+
+pages_by_id!(AttachmentQuery, self => {
+    Pairs::default()
+        .add_some("name", self.name.as_ref())
+        .add_some("type", self.kind.as_ref())
+        .add_some("user_id", self.user_id.as_ref())
+        .add_some("assignment_id", self.assignment_id.as_ref())
+        .add_some("pool_id", self.pool_id.as_ref())
+        .add_some("owner_id", self.owner_id.as_ref())
+        .add_some("owner_company_id", self.owner_company_id.as_ref())
+});
+
+impl AttachmentQuery {
+    /// All files of a pool.
+    pub fn pool(pool_id: impl Into<String>) -> Self {
+        Self {
+            pool_id: Some(pool_id.into()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Which message threads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageThreadQuery {
+    /// In all of these folders.
+    pub folder: Vec<Folder>,
+    /// In none of these folders.
+    pub folder_ne: Vec<Folder>,
+    /// By id.
+    pub id: Bounds<String>,
+    /// By creation.
+    pub created: Bounds<Time>,
+    /// Order: `id` or `created`, `-` before it turns it round.
+    pub sort: Option<String>,
+    /// At most so many, up to 300.
+    pub limit: Option<u32>,
+}
+
+pages_by_id!(MessageThreadQuery, self => {
+    Pairs::default()
+        .add_list("folder", self.folder.iter().map(Folder::as_str))
+        .add_list("folder_ne", self.folder_ne.iter().map(Folder::as_str))
+});
+
+/// Which aggregated answers of an operation. They page by task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AggregatedSolutionQuery {
+    /// By task.
+    pub task_id: Bounds<String>,
+    /// Order: `task_id`, `-` before it turns it round.
+    pub sort: Option<String>,
+    /// At most so many, up to 100,000; 50 when absent.
+    pub limit: Option<u32>,
+}
+
+impl Query for AggregatedSolutionQuery {
+    fn pairs(&self) -> Pairs {
+        Pairs::default()
+            .bounds(names!("task_id"), &self.task_id)
+            .add_some("sort", self.sort.as_ref())
+            .add_some("limit", self.limit)
+    }
+}
+
+paged!(AggregatedSolutionQuery, "task_id" => task_id);
+
 /// Which webhook subscriptions. They page by time of creation, not by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebhookQuery {
@@ -379,8 +490,8 @@ pub struct WebhookQuery {
     pub limit: Option<u32>,
 }
 
-impl WebhookQuery {
-    pub(super) fn pairs(&self) -> Pairs {
+impl Query for WebhookQuery {
+    fn pairs(&self) -> Pairs {
         Pairs::default()
             .add_some("event_type", self.event_type.as_ref())
             .add_some("pool_id", self.pool_id.as_ref())
@@ -409,8 +520,8 @@ pub struct OperationQuery {
     pub limit: Option<u32>,
 }
 
-impl OperationQuery {
-    pub(super) fn pairs(&self) -> Pairs {
+impl Query for OperationQuery {
+    fn pairs(&self) -> Pairs {
         Pairs::default()
             .add_some("type", self.kind.as_ref())
             .add_some("status", self.status.as_ref())
@@ -421,3 +532,5 @@ impl OperationQuery {
             .add_some("limit", self.limit)
     }
 }
+
+paged!(OperationQuery, "id" => id);

@@ -76,6 +76,16 @@ impl Client {
             .json()
     }
 
+    /// Takes a skill away from a worker. Tried again after a lost answer, so that
+    /// [`Error::NotFound`] can also mean that an earlier try has taken it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn delete_user_skill(&self, user_skill_id: &str) -> Result<(), Error> {
+        let path = ["v1", "user-skills", user_skill_id];
+        self.send(Request::delete(path)).await.map(drop)
+    }
+
     /// One page of workers' skills.
     ///
     /// # Errors

@@ -6,11 +6,15 @@ use futures_util::stream::{self, Stream};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
-use super::{Client, query::Query, transport::Request};
+use super::{
+    Client,
+    query::{Paged, Pairs, Query},
+    transport::Request,
+};
 use crate::{Error, error::Call, types::Page};
 
 /// How many objects a stream asks for at a time unless the query says otherwise.
-const STREAM_PAGE: u32 = 1_000;
+pub(super) const STREAM_PAGE: u32 = 1_000;
 
 impl Client {
     /// One page of the list `name`.
@@ -19,9 +23,17 @@ impl Client {
         name: &'static str,
         query: &Q,
     ) -> Result<Page<T>, Error> {
-        self.send(Request::get(["v1", name]).query(query.pairs()))
-            .await?
-            .json()
+        self.find_in(&["v1", name], query.pairs()).await
+    }
+
+    /// One page of the list at `path`.
+    pub(super) async fn find_in<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: Pairs,
+    ) -> Result<Page<T>, Error> {
+        let request = Request::get(path.iter().copied()).query(query);
+        self.send(request).await?.json()
     }
 
     /// All pages of the list `name`, by id; `largest_page` is the most that the platform gives.
@@ -33,12 +45,32 @@ impl Client {
         id: fn(&T) -> &str,
     ) -> impl Stream<Item = Result<T, Error>> + Send + use<Q, T>
     where
-        Q: Query,
+        Q: Paged,
+        T: DeserializeOwned + Send,
+    {
+        self.stream_in(
+            vec!["v1".to_owned(), name.to_owned()],
+            largest_page,
+            query,
+            id,
+        )
+    }
+
+    /// All pages of the list at `path`, by the key that `key` reads.
+    pub(super) fn stream_in<Q, T>(
+        &self,
+        path: Vec<String>,
+        largest_page: u32,
+        query: Q,
+        key: fn(&T) -> &str,
+    ) -> impl Stream<Item = Result<T, Error>> + Send + use<Q, T>
+    where
+        Q: Paged,
         T: DeserializeOwned + Send,
     {
         let walk = Walk {
             client: self.clone(),
-            name,
+            path,
             query,
             last: None,
             items: VecDeque::new(),
@@ -48,8 +80,9 @@ impl Client {
             while walk.items.is_empty() && !walk.done {
                 walk.query
                     .page_after(walk.last.clone(), largest_page.min(STREAM_PAGE));
-                let page = walk.client.find(walk.name, &walk.query).await?;
-                walk.take(page, id)?;
+                let path: Vec<_> = walk.path.iter().map(String::as_str).collect();
+                let page = walk.client.find_in(&path, walk.query.pairs()).await?;
+                walk.take(page, key)?;
             }
             Ok(walk.items.pop_front().map(|item| (item, walk)))
         })
@@ -59,7 +92,7 @@ impl Client {
 /// How far a stream has come.
 struct Walk<Q, T> {
     client: Client,
-    name: &'static str,
+    path: Vec<String>,
     query: Q,
     last: Option<String>,
     items: VecDeque<T>,
@@ -68,21 +101,26 @@ struct Walk<Q, T> {
 
 impl<Q, T> Walk<Q, T> {
     /// Takes over a page. A list that does not move on would be asked for for ever.
-    fn take(&mut self, page: Page<T>, id: fn(&T) -> &str) -> Result<(), Error> {
-        let last = page.items.last().map(|item| id(item).to_owned());
+    fn take(&mut self, page: Page<T>, key: fn(&T) -> &str) -> Result<(), Error> {
+        let last = page.items.last().map(|item| key(item).to_owned());
         if page.has_more && (last.is_none() || last == self.last) {
-            return Err(Error::Decode {
-                call: Call {
-                    method: Method::GET,
-                    path: format!("/api/v1/{}", self.name),
-                },
-                at: "has_more".into(),
-                reason: "the list has more, but this page does not go beyond the one before".into(),
-            });
+            return Err(stuck(&self.path.join("/")));
         }
         self.done = !page.has_more;
         self.last = last;
         self.items = page.items.into();
         Ok(())
+    }
+}
+
+/// A list that says that it has more, and gives the same page again.
+pub(super) fn stuck(path: &str) -> Error {
+    Error::Decode {
+        call: Call {
+            method: Method::GET,
+            path: format!("/api/{path}"),
+        },
+        at: "has_more".into(),
+        reason: "the list has more, but this page does not go beyond the one before".into(),
     }
 }

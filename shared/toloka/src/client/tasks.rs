@@ -1,7 +1,7 @@
 //! Tasks and task suites.
 
 use futures_util::Stream;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{Client, TaskQuery, query::Pairs, transport::Request};
@@ -51,6 +51,30 @@ impl CreateOptions {
 }
 
 impl Client {
+    /// Creates a task, asynchronously, like [`Client::create_tasks`].
+    ///
+    /// # Errors
+    /// Like [`Client::create_tasks`].
+    pub async fn create_task(
+        &self,
+        task: &Task,
+        options: &CreateOptions,
+    ) -> Result<Operation, Error> {
+        self.create("tasks", task, options, true).await
+    }
+
+    /// Creates a task and waits for it in one request. Safe to repeat.
+    ///
+    /// # Errors
+    /// Like [`Client::create_tasks`]; [`Error::Validation`] names the refused fields.
+    pub async fn create_task_now(
+        &self,
+        task: &Task,
+        options: &CreateOptions,
+    ) -> Result<Task, Error> {
+        self.create("tasks", task, options, false).await
+    }
+
     /// Creates tasks, asynchronously: wait for the operation, then read its log for the outcome of
     /// each task. Safe to repeat.
     ///
@@ -63,7 +87,7 @@ impl Client {
         tasks: &[Task],
         options: &CreateOptions,
     ) -> Result<Operation, Error> {
-        self.create(["v1", "tasks"], tasks, options).await
+        self.create("tasks", tasks, options, true).await
     }
 
     /// Creates up to 5,000 tasks and waits for them in one request. Safe to repeat, but after a
@@ -76,10 +100,7 @@ impl Client {
         tasks: &[Task],
         options: &CreateOptions,
     ) -> Result<BatchCreated<Task>, Error> {
-        let request = Request::post(["v1", "tasks"])
-            .query(options.pairs(false))
-            .json(tasks)?;
-        self.send(request.repeatable()).await?.json()
+        self.create("tasks", tasks, options, false).await
     }
 
     /// Reads a task.
@@ -136,6 +157,30 @@ impl Client {
         self.send(request.json(patch)?).await?.json()
     }
 
+    /// Creates a task suite, asynchronously, like [`Client::create_task_suites`].
+    ///
+    /// # Errors
+    /// Like [`Client::create_task_suites`].
+    pub async fn create_task_suite(
+        &self,
+        task_suite: &TaskSuite,
+        options: &CreateOptions,
+    ) -> Result<Operation, Error> {
+        self.create("task-suites", task_suite, options, true).await
+    }
+
+    /// Creates a task suite and waits for it in one request. Safe to repeat.
+    ///
+    /// # Errors
+    /// Like [`Client::create_task_suites`]; [`Error::Validation`] names the refused fields.
+    pub async fn create_task_suite_now(
+        &self,
+        task_suite: &TaskSuite,
+        options: &CreateOptions,
+    ) -> Result<TaskSuite, Error> {
+        self.create("task-suites", task_suite, options, false).await
+    }
+
     /// Creates task suites, asynchronously, like [`Client::create_tasks`].
     ///
     /// # Errors
@@ -146,7 +191,20 @@ impl Client {
         suites: &[TaskSuite],
         options: &CreateOptions,
     ) -> Result<Operation, Error> {
-        self.create(["v1", "task-suites"], suites, options).await
+        self.create("task-suites", suites, options, true).await
+    }
+
+    /// Creates task suites and waits for them in one request. Safe to repeat, but after a lost
+    /// answer only the operation's log tells what was made.
+    ///
+    /// # Errors
+    /// Like [`Client::create_task_suites`].
+    pub async fn create_task_suites_now(
+        &self,
+        suites: &[TaskSuite],
+        options: &CreateOptions,
+    ) -> Result<BatchCreated<TaskSuite>, Error> {
+        self.create("task-suites", suites, options, false).await
     }
 
     /// Reads a task suite.
@@ -210,15 +268,17 @@ impl Client {
         self.send(request.json(patch)?).await?.json()
     }
 
-    /// An asynchronous creation, repeatable because the platform knows its id again.
-    pub(super) async fn create<T: Serialize + Sync>(
+    /// A creation of one object or several, repeatable because the platform knows its id again. The
+    /// answer is an operation when `async_mode` is on, else what was made.
+    pub(super) async fn create<T: Serialize + Sync + ?Sized, R: DeserializeOwned>(
         &self,
-        path: [&str; 2],
-        items: &[T],
+        list: &'static str,
+        items: &T,
         options: &CreateOptions,
-    ) -> Result<Operation, Error> {
-        let request = Request::post(path).query(options.pairs(true)).json(items)?;
-        self.send(request.repeatable()).await?.json()
+        async_mode: bool,
+    ) -> Result<R, Error> {
+        let request = Request::post(["v1", list]).query(options.pairs(async_mode));
+        self.send(request.json(items)?.repeatable()).await?.json()
     }
 }
 

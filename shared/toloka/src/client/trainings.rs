@@ -81,6 +81,29 @@ impl Client {
         self.training_action(training_id, "close").await
     }
 
+    /// Closes a training for a change; it opens again by itself after 15 minutes. `None` when it is
+    /// closed so already.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when its state does not allow it.
+    pub async fn close_training_for_update(
+        &self,
+        training_id: &str,
+    ) -> Result<Option<Operation>, Error> {
+        self.training_action(training_id, "close-for-update").await
+    }
+
+    /// Copies a training without its tasks; [`Operation::cloned_id`] is the copy when it has ended.
+    /// Not repeated after a lost answer.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn clone_training(&self, training_id: &str) -> Result<Operation, Error> {
+        self.send(Request::post(["v1", "trainings", training_id, "clone"]))
+            .await?
+            .json()
+    }
+
     /// Puts a training away, for good. `None` when it is away already.
     ///
     /// # Errors

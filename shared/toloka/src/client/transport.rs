@@ -28,32 +28,36 @@ pub(super) struct Request {
 }
 
 impl Request {
-    fn new<const N: usize>(method: Method, path: [&str; N]) -> Self {
+    fn new<'a>(method: Method, path: impl IntoIterator<Item = &'a str>) -> Self {
         // POST creates or starts something and PATCH is not promised to be idempotent.
-        let repeatable = matches!(method, Method::GET | Method::PUT);
+        let repeatable = matches!(method, Method::GET | Method::PUT | Method::DELETE);
         Self {
             method,
-            path: path.map(str::to_owned).into(),
+            path: path.into_iter().map(str::to_owned).collect(),
             query: Vec::new(),
             body: None,
             repeatable,
         }
     }
 
-    pub(super) fn get<const N: usize>(path: [&str; N]) -> Self {
+    pub(super) fn get<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
         Self::new(Method::GET, path)
     }
 
-    pub(super) fn post<const N: usize>(path: [&str; N]) -> Self {
+    pub(super) fn post<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
         Self::new(Method::POST, path)
     }
 
-    pub(super) fn put<const N: usize>(path: [&str; N]) -> Self {
+    pub(super) fn put<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
         Self::new(Method::PUT, path)
     }
 
-    pub(super) fn patch<const N: usize>(path: [&str; N]) -> Self {
+    pub(super) fn patch<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
         Self::new(Method::PATCH, path)
+    }
+
+    pub(super) fn delete<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(Method::DELETE, path)
     }
 
     pub(super) fn query(mut self, pairs: Pairs) -> Self {

@@ -1,5 +1,7 @@
 //! Filters: who may work in a pool.
 
+use std::ops::{BitAnd, BitOr};
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::Value;
 
@@ -9,7 +11,10 @@ use super::{Values, open_enum::open_enum};
 ///
 /// New clients write "and of ors", older ones and hand-written files nest freely, so any tree
 /// reads and is written back as it is. `{}` reads as the empty *and*, which everybody passes.
+///
+/// [`crate::filter`] builds filters that the platform understands, and `&` and `|` join them.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a filter does nothing outside of a pool or message"]
 pub enum Filter {
     /// All parts must hold; true without parts.
     And(Vec<Self>),
@@ -20,60 +25,6 @@ pub enum Filter {
 }
 
 impl Filter {
-    /// Who reads and writes this language (`"EN"`).
-    pub fn language(code: impl Into<String>) -> Self {
-        Self::condition(
-            FilterCategory::Profile,
-            "languages",
-            Operator::In,
-            code.into(),
-        )
-    }
-
-    /// Who reads and writes one of these languages.
-    pub fn any_language<S: Into<String>>(codes: impl IntoIterator<Item = S>) -> Self {
-        Self::Or(codes.into_iter().map(Self::language).collect())
-    }
-
-    /// Who works in this client: `BROWSER` or `TOLOKA_APP`.
-    pub fn client_type(client: impl Into<String>) -> Self {
-        Self::condition(
-            FilterCategory::Computed,
-            "client_type",
-            Operator::Eq,
-            client.into(),
-        )
-    }
-
-    /// Who works in a browser or in the app: everybody that can see a page at all.
-    #[must_use]
-    pub fn browser_or_app() -> Self {
-        Self::Or(vec![
-            Self::client_type("TOLOKA_APP"),
-            Self::client_type("BROWSER"),
-        ])
-    }
-
-    /// Who has at least this value of a skill.
-    pub fn skill_at_least(skill_id: impl Into<String>, value: impl Into<Value>) -> Self {
-        Self::condition(FilterCategory::Skill, skill_id, Operator::Gte, value)
-    }
-
-    /// Who does not have a skill.
-    pub fn skill_missing(skill_id: impl Into<String>) -> Self {
-        Self::condition(FilterCategory::Skill, skill_id, Operator::Eq, Value::Null)
-    }
-
-    /// Who has at least this value of a skill, or does not have it yet: newcomers may work until
-    /// they are known.
-    pub fn skill_at_least_or_missing(skill_id: impl Into<String>, value: impl Into<Value>) -> Self {
-        let skill_id = skill_id.into();
-        Self::Or(vec![
-            Self::skill_at_least(skill_id.clone(), value),
-            Self::skill_missing(skill_id),
-        ])
-    }
-
     /// One fact about the worker.
     pub fn condition(
         category: FilterCategory,
@@ -88,6 +39,34 @@ impl Filter {
             value: value.into(),
             other: Values::new(),
         })
+    }
+}
+
+/// Both must hold. A condition is wrapped in an *or* of its own: the platform's documents, and
+/// toloka-kit, know the *and* of *ors* only.
+impl BitAnd for Filter {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        let parts = |filter| match filter {
+            Self::And(parts) => parts,
+            Self::Or(_) => vec![filter],
+            Self::Condition(_) => vec![Self::Or(vec![filter])],
+        };
+        Self::And([parts(self), parts(other)].concat())
+    }
+}
+
+/// One of both must hold.
+impl BitOr for Filter {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        let parts = |filter| match filter {
+            Self::Or(parts) => parts,
+            other => vec![other],
+        };
+        Self::Or([parts(self), parts(other)].concat())
     }
 }
 

@@ -23,13 +23,13 @@ pub struct MessageThread {
     /// Whether `interlocutors` names all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interlocutors_inlined: Option<bool>,
-    /// Who takes part.
+    /// Who takes part, by id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interlocutors: Option<Vec<Interlocutor>>,
     /// Whether `messages` holds all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_inlined: Option<bool>,
-    /// The messages, old ones first.
+    /// The messages, new ones first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<Message>>,
     /// Threads that the requester began: to whom.

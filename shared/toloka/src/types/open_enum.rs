@@ -3,7 +3,7 @@
 /// Defines an enum over wire strings which keeps a string that it does not know.
 ///
 /// The first variant is the `Default`. The enum gets `as_str`, `Display`, `From<&str>`,
-/// `From<String>` and the serde traits.
+/// `From<String>`, `Into<Value>` and the serde traits.
 macro_rules! open_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $wire:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -22,6 +22,12 @@ macro_rules! open_enum {
                     $(Self::$variant => $wire,)+
                     Self::Unknown(value) => value,
                 }
+            }
+
+            /// Whether this version knows the value.
+            #[must_use]
+            pub fn is_known(&self) -> bool {
+                !matches!(self, Self::Unknown(_))
             }
         }
 
@@ -46,6 +52,12 @@ macro_rules! open_enum {
                     $($wire => Self::$variant,)+
                     _ => Self::Unknown(value),
                 }
+            }
+        }
+
+        impl From<$name> for serde_json::Value {
+            fn from(value: $name) -> Self {
+                value.as_str().into()
             }
         }
 

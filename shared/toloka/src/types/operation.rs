@@ -232,6 +232,13 @@ impl OperationLogItem {
         self.input.as_ref()?.get(ITEM_INDEX)?.as_str()?.parse().ok()
     }
 
+    /// What is wrong with the item, by field; empty when nothing is.
+    #[must_use]
+    pub fn errors(&self) -> Vec<(String, super::FieldError)> {
+        let output = self.output.as_ref().filter(|_| !self.success);
+        output.map(crate::error::refused_fields).unwrap_or_default()
+    }
+
     /// The task that was made.
     #[must_use]
     pub fn task_id(&self) -> Option<&str> {

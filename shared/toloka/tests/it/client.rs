@@ -3,77 +3,20 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use quorate_toloka::{
-    AssignmentQuery, Bounds, Client, CreateOptions, Error, OperationQuery, PoolQuery, ProjectQuery,
-    SkillQuery, TaskQuery, TsvColumn, TsvQuery, TsvStatus, UserBonusQuery, UserRestrictionQuery,
-    UserSkillQuery, WebhookQuery, types::Time,
+    AggregatedSolutionQuery, AssignmentQuery, AttachmentQuery, Bounds, Client, CreateOptions,
+    Error, MessageThreadQuery, OperationQuery, PoolQuery, ProjectQuery, SkillQuery, TaskQuery,
+    TsvColumn, TsvQuery, TsvStatus, UserBonusQuery, UserRestrictionQuery, UserSkillQuery,
+    WebhookQuery,
+    types::{MessageFolders, ReplyMessage, Time, WebhookErrorType},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     compare::difference,
     data::{self, Exchange},
     server::{Reply, Seen, Server},
 };
-
-/// Requests that this client does not send: how many are recorded, and why it does not.
-const NOT_SENT: &[(&str, usize, &str)] = &[
-    (
-        "POST /api/v1/pools",
-        1,
-        "with `storage_key`, the region of the answers",
-    ),
-    (
-        "POST /api/v1/aggregated-solutions/aggregate-by-pool",
-        1,
-        "answers are aggregated here",
-    ),
-    (
-        "POST /api/v1/aggregated-solutions/aggregate-by-task",
-        1,
-        "answers are aggregated here",
-    ),
-    (
-        "GET /api/v1/aggregated-solutions/{id}",
-        4,
-        "answers are aggregated here",
-    ),
-    (
-        "GET /api/v1/attachments",
-        13,
-        "no file is uploaded by workers",
-    ),
-    (
-        "GET /api/v1/attachments/{id}",
-        1,
-        "no file is uploaded by workers",
-    ),
-    (
-        "DELETE /api/v1/user-restrictions/{id}",
-        1,
-        "nobody takes a ban back",
-    ),
-    (
-        "DELETE /api/v1/user-skills/{id}",
-        1,
-        "nobody takes a skill back",
-    ),
-    (
-        "POST /api/v1/tasks",
-        12,
-        "a single object, synchronous, or an operation id that is no UUID",
-    ),
-    (
-        "POST /api/v1/task-suites",
-        16,
-        "a single object, synchronous, or an operation id that is no UUID",
-    ),
-    (
-        "POST /api/v1/user-bonuses",
-        24,
-        "a single object, synchronous, or an operation id that is no UUID",
-    ),
-];
 
 /// The query of a recorded request, taken apart.
 struct Params(BTreeMap<String, String>);
@@ -242,6 +185,27 @@ async fn send_list(
             }, p);
             json(client.find_user_bonuses(&query).await)
         }
+        "attachments" => {
+            let query = list_query!(AttachmentQuery {
+                name = p.take("name"),
+                kind = p.word("type"),
+                user_id = p.take("user_id"),
+                assignment_id = p.take("assignment_id"),
+                pool_id = p.take("pool_id"),
+                owner_id = p.take("owner_id"),
+                owner_company_id = p.take("owner_company_id"),
+                created = p.bounds("created"),
+            }, p);
+            json(client.find_attachments(&query).await)
+        }
+        "message-threads" => {
+            let query = list_query!(MessageThreadQuery {
+                folder = p.words("folder"),
+                folder_ne = p.words("folder_ne"),
+                created = p.bounds("created"),
+            }, p);
+            json(client.find_message_threads(&query).await)
+        }
         "operations" => {
             let query = list_query!(OperationQuery {
                 kind = p.word("type"),
@@ -288,6 +252,26 @@ async fn send_get(
         "user-bonuses/{id}" => json(client.get_user_bonus(id).await),
         "user-metadata/{id}" => json(client.get_user(id).await),
         "webhook-subscriptions/{id}" => json(client.get_webhook_subscription(id).await),
+        "attachments/{id}" => json(client.get_attachment(id).await),
+        "attachments/{id}/download" => {
+            let mut file = client.download_attachment(id).await.unwrap();
+            let mut bytes = Vec::new();
+            while let Some(chunk) = file.next_chunk().await.unwrap() {
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(match String::from_utf8(bytes) {
+                Ok(text) => json!({ "__text__": text }),
+                Err(error) => json!({ "__bytes__": error.as_bytes().len() }),
+            })
+        }
+        "aggregated-solutions/{id}" => {
+            let query = AggregatedSolutionQuery {
+                task_id: p.bounds("task_id"),
+                sort: p.take("sort"),
+                limit: p.take("limit"),
+            };
+            json(client.find_aggregated_solutions(id, &query).await)
+        }
         "/api/new/requester/pools/{id}/assignments.tsv" => {
             let mut table = client.assignments_tsv(id, &tsv_query(p)).await.unwrap();
             let mut text = format!("{}\n", table.columns().join("\t"));
@@ -299,9 +283,45 @@ async fn send_get(
                     .collect();
                 text += &format!("{}\n", cells.join("\t"));
             }
-            Ok(serde_json::json!({ "__text__": text }))
+            Ok(json!({ "__text__": text }))
         }
         list => return send_list(client, list, p).await,
+    })
+}
+
+/// Creations of one object or several, asynchronous or not.
+async fn send_creation(
+    client: &Client,
+    route: &str,
+    body: &Value,
+    options: &CreateOptions,
+    async_mode: bool,
+) -> Option<Result<Value, Error>> {
+    macro_rules! create {
+        ($one:ident, $one_now:ident, $many:ident, $many_now:ident) => {
+            match (body.is_array(), async_mode) {
+                (false, true) => json(client.$one(&read(body), options).await),
+                (false, false) => json(client.$one_now(&read(body), options).await),
+                (true, true) => json(client.$many(&read::<Vec<_>>(body), options).await),
+                (true, false) => json(client.$many_now(&read::<Vec<_>>(body), options).await),
+            }
+        };
+    }
+    Some(match route {
+        "tasks" => create!(create_task, create_task_now, create_tasks, create_tasks_now),
+        "task-suites" => create!(
+            create_task_suite,
+            create_task_suite_now,
+            create_task_suites,
+            create_task_suites_now
+        ),
+        "user-bonuses" => create!(
+            create_user_bonus,
+            create_user_bonus_now,
+            create_user_bonuses,
+            create_user_bonuses_now
+        ),
+        _ => return None,
     })
 }
 
@@ -314,45 +334,18 @@ async fn send_write(
     p: &mut Params,
 ) -> Option<Result<Value, Error>> {
     let body = &exchange.body;
-    let named =
-        p.0.get("operation_id")
-            .is_some_and(|id| id.parse::<uuid::Uuid>().is_ok());
-    let asynchronous =
-        named && body.is_array() && p.0.get("async_mode").is_some_and(|on| on == "true");
+    if let Some(async_mode) = p.take::<bool>("async_mode") {
+        let options = create_options(p);
+        return send_creation(client, route, body, &options, async_mode).await;
+    }
     Some(match (exchange.method.as_str(), route) {
-        ("POST", "tasks") if asynchronous => {
-            p.0.remove("async_mode");
-            json(
-                client
-                    .create_tasks(&read::<Vec<_>>(body), &create_options(p))
-                    .await,
-            )
+        ("POST", "pools") if p.0.contains_key("storage_key") => {
+            let key = p.take::<String>("storage_key").unwrap();
+            json(client.create_pool_stored_in(&read(body), &key).await)
         }
-        ("POST", "tasks") if body.is_array() && named => {
-            p.0.remove("async_mode");
-            json(
-                client
-                    .create_tasks_now(&read::<Vec<_>>(body), &create_options(p))
-                    .await,
-            )
+        ("POST", "/api/staging/projects/{id}/check") => {
+            json(client.check_project(id, &read(body)).await)
         }
-        ("POST", "task-suites") if asynchronous => {
-            p.0.remove("async_mode");
-            json(
-                client
-                    .create_task_suites(&read::<Vec<_>>(body), &create_options(p))
-                    .await,
-            )
-        }
-        ("POST", "user-bonuses") if asynchronous => {
-            p.0.remove("async_mode");
-            json(
-                client
-                    .create_user_bonuses(&read::<Vec<_>>(body), &create_options(p))
-                    .await,
-            )
-        }
-        ("POST", "pools") if p.0.contains_key("storage_key") => return None,
         ("POST", "projects") => json(client.create_project(&read(body)).await),
         ("PUT", "projects/{id}") => json(client.update_project(id, &read(body)).await),
         ("POST", "projects/{id}/archive") => json(client.archive_project(id).await),
@@ -369,10 +362,38 @@ async fn send_write(
         ("POST", "trainings/{id}/open") => json(client.open_training(id).await),
         ("POST", "trainings/{id}/close") => json(client.close_training(id).await),
         ("POST", "trainings/{id}/archive") => json(client.archive_training(id).await),
+        ("POST", "trainings/{id}/clone") => json(client.clone_training(id).await),
         ("POST", "skills") => json(client.create_skill(&read(body)).await),
         ("PUT", "skills/{id}") => json(client.update_skill(id, &read(body)).await),
         ("PUT", "user-skills") => json(client.set_user_skill(&read(body)).await),
         ("PUT", "user-restrictions") => json(client.set_user_restriction(&read(body)).await),
+        ("DELETE", "user-skills/{id}") => json(client.delete_user_skill(id).await),
+        ("DELETE", "user-restrictions/{id}") => json(client.delete_user_restriction(id).await),
+        ("POST", "aggregated-solutions/aggregate-by-pool") => {
+            json(client.aggregate_solutions_by_pool(&read(body)).await)
+        }
+        ("POST", "aggregated-solutions/aggregate-by-task") => {
+            json(client.aggregate_solutions_by_task(&read(body)).await)
+        }
+        ("POST", "message-threads/compose") => {
+            json(client.compose_message_thread(&read(body)).await)
+        }
+        ("POST", "message-threads/{id}/reply") => {
+            let text = read::<ReplyMessage>(body).text;
+            json(client.reply_message_thread(id, text).await)
+        }
+        ("POST", "message-threads/{id}/add-to-folders") => {
+            let folders = read::<MessageFolders>(body).folders;
+            json(client.add_message_thread_to_folders(id, &folders).await)
+        }
+        ("POST", "message-threads/{id}/remove-from-folders") => {
+            let folders = read::<MessageFolders>(body).folders;
+            json(
+                client
+                    .remove_message_thread_from_folders(id, &folders)
+                    .await,
+            )
+        }
         ("PATCH", "tasks/{id}") => json(
             client
                 .patch_task(id, &read(body), p.take("open_pool").unwrap_or_default())
@@ -426,13 +447,10 @@ async fn send(client: &Client, exchange: &Exchange) -> Option<Result<Value, Erro
 
 /// What differs between the recorded request and the one that came.
 fn request_difference(exchange: &Exchange, seen: &Seen) -> Option<String> {
-    // A switch that is off is the same as one that is not sent.
     let query = |pairs: &[(String, String)]| -> Value {
-        let switches = ["open_pool", "allow_defaults", "skip_invalid_items"];
-        let sent = pairs
-            .iter()
-            .filter(|(name, value)| !(switches.contains(&name.as_str()) && value == "false"));
-        sent.map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
             .collect::<serde_json::Map<_, _>>()
             .into()
     };
@@ -449,6 +467,11 @@ fn reply(exchange: &Exchange) -> Reply {
         Value::Null => Reply::empty(exchange.status),
         value => match value.get("__text__").and_then(Value::as_str) {
             Some(text) => Reply::text(exchange.status, text),
+            // Only the length of a file was recorded; these bytes are no text.
+            None if value.get("__bytes__").is_some() => {
+                let length = value["__bytes__"].as_u64().unwrap();
+                Reply::text(exchange.status, vec![0xff; length.try_into().unwrap()])
+            }
             None => Reply::json(
                 if exchange.status == 204 {
                     200
@@ -465,15 +488,11 @@ fn reply(exchange: &Exchange) -> Reply {
 async fn every_recorded_request_is_sent_the_same_way_and_its_answer_understood() {
     let server = Server::start([]).await;
     let client = server.client();
-    let (mut sent, mut not_sent, mut failures) = (0, BTreeMap::new(), Vec::new());
+    let (mut sent, mut failures) = (0, Vec::new());
     for exchange in data::exchanges() {
         server.push(reply(&exchange));
         let Some(answer) = send(&client, &exchange).await else {
-            *not_sent
-                .entry(format!("{} {}", exchange.method, exchange.route))
-                .or_default() += 1;
-            server.clear();
-            continue;
+            panic!("{} {} is not sent", exchange.method, exchange.route);
         };
         sent += 1;
         let seen = server.seen();
@@ -510,12 +529,63 @@ async fn every_recorded_request_is_sent_the_same_way_and_its_answer_understood()
         failures.len(),
         failures.join("\n")
     );
-    let expected: BTreeMap<_, usize> = NOT_SENT
-        .iter()
-        .map(|(route, count, _)| ((*route).to_owned(), *count))
+    // 607 were recorded, of which 70 speak to the app projects, which are no part of this API.
+    assert_eq!(sent, 607 - 70);
+}
+
+/// What the platform documents and toloka-kit has no call for.
+#[tokio::test]
+async fn routes_that_the_kit_lacks_are_sent_as_documented() {
+    let operation = json!({ "id": "op", "type": "TRAINING.CLOSE", "status": "RUNNING" });
+    let tested = json!({
+        "success": false, "responseReceivedAt": "2026-01-31T09:00:00.000",
+        "errorType": "WRONG_STATUS_CODE", "originalStatusCode": 502, "uuids": ["u"],
+    });
+    let server = Server::start([
+        Reply::json(202, &operation),
+        Reply::empty(204),
+        Reply::json(201, &tested),
+        Reply::empty(204),
+        Reply::json(404, &json!({ "code": "DOES_NOT_EXIST" })),
+    ])
+    .await;
+    let client = server.client();
+    let closing = client.close_training_for_update("1").await.unwrap();
+    assert_eq!(closing.unwrap().id, "op");
+    assert!(
+        client
+            .close_training_for_update("1")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let test = client.test_webhook_subscription("w").await.unwrap();
+    assert_eq!(test.error_type, Some(WebhookErrorType::WrongStatusCode));
+    assert_eq!(
+        difference(&tested, &serde_json::to_value(test).unwrap()),
+        None
+    );
+    client.delete_webhook_subscription("w").await.unwrap();
+    let gone = client.delete_webhook_subscription("w").await.unwrap_err();
+    assert!(matches!(gone, Error::NotFound(_)));
+    let sent: Vec<_> = server
+        .seen()
+        .into_iter()
+        .map(|seen| {
+            assert!(seen.query.is_empty() && seen.body.is_null());
+            format!("{} {}", seen.method, seen.path)
+        })
         .collect();
-    assert_eq!(not_sent, expected);
-    assert!(sent > 300, "only {sent} requests were sent");
+    assert_eq!(
+        sent,
+        [
+            "POST /api/v1/trainings/1/close-for-update",
+            "POST /api/v1/trainings/1/close-for-update",
+            "POST /api/v1/webhook-subscriptions/w/test",
+            "DELETE /api/v1/webhook-subscriptions/w",
+            "DELETE /api/v1/webhook-subscriptions/w",
+        ]
+    );
 }
 
 #[tokio::test]

@@ -7,9 +7,13 @@ use std::{
     time::Duration,
 };
 
+use futures_util::TryStreamExt as _;
 use quorate_toloka::{
     Client, CreateOptions, Error, QuotaInterval, RetryPolicy, TransportKind, WaitPolicy, codes,
-    types::{OperationStatus, PoolPatch, Project, Task},
+    types::{
+        AggregationRequest, ComposeMessage, Folder, LocalizedText, OperationStatus, PoolPatch,
+        Project, Task, UserBonus,
+    },
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -47,12 +51,48 @@ async fn call(client: &Client, name: &str) -> Result<(), Error> {
             .await
             .map(drop),
         "clone" => client.clone_pool("1").await.map(drop),
+        "delete" => client.delete_user_skill("1").await,
+        "create a bonus" => client
+            .create_user_bonus_now(&UserBonus::default(), &options())
+            .await
+            .map(drop),
+        "file a message" => client
+            .add_message_thread_to_folders("1", &[Folder::Important])
+            .await
+            .map(drop),
+        "write" => client
+            .compose_message_thread(&ComposeMessage::default())
+            .await
+            .map(drop),
+        "answer" => client
+            .reply_message_thread("1", LocalizedText::new())
+            .await
+            .map(drop),
+        "aggregate" => client
+            .aggregate_solutions_by_pool(&AggregationRequest::default())
+            .await
+            .map(drop),
         _ => unreachable!(),
     }
 }
 
-const REPEATABLE: [&str; 4] = ["get", "update", "open", "create tasks"];
-const ONCE: [&str; 3] = ["create project", "patch", "clone"];
+const REPEATABLE: [&str; 7] = [
+    "get",
+    "update",
+    "open",
+    "create tasks",
+    "delete",
+    "create a bonus",
+    "file a message",
+];
+const ONCE: [&str; 6] = [
+    "create project",
+    "patch",
+    "clone",
+    "write",
+    "answer",
+    "aggregate",
+];
 
 #[tokio::test]
 async fn a_failure_is_sent_again_three_times_only_where_that_is_safe() {
@@ -420,6 +460,113 @@ fn keys(server: &Server) -> Vec<String> {
             .to_owned()
     })
     .collect()
+}
+
+#[tokio::test]
+async fn a_conflict_names_what_is_allowed() {
+    let refusal = json!({
+        "code": codes::INAPPROPRIATE_STATUS, "message": "no",
+        "payload": { "appropriate_statuses": ["OPEN", "CLOSED"] },
+    });
+    // Whatever the status of the answer.
+    for status in [409, 400] {
+        let server = Server::start([Reply::json(status, &refusal)]).await;
+        let error = server.client().archive_pool("1").await.unwrap_err();
+        let Error::Conflict(failure) = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(failure.appropriate_statuses(), ["OPEN", "CLOSED"]);
+    }
+}
+
+/// Every code is spelt as documented: no list has a code twice, nor two lists the same one.
+#[test]
+fn every_documented_code_has_its_constant() {
+    let all = [codes::COMMON, codes::STATE, codes::FIELDS].concat();
+    assert_eq!(
+        (codes::COMMON.len(), codes::STATE.len(), codes::FIELDS.len()),
+        (8, 63, 40)
+    );
+    let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), all.len());
+    assert_eq!(
+        codes::UNARCHIVED_POOLS_CONFLICT,
+        "UNARCHIVED_POOLS_CONFLICT"
+    );
+}
+
+#[tokio::test]
+async fn each_look_at_an_operation_tells_its_progress() {
+    let look = |status: &str, progress: u32| {
+        Reply::json(
+            200,
+            &json!({ "id": "op", "type": "POOL.OPEN", "status": status, "progress": progress }),
+        )
+    };
+    let server = Server::start([
+        look("PENDING", 0),
+        look("RUNNING", 40),
+        look("SUCCESS", 100),
+    ])
+    .await;
+    let (client, waits) = server.retrying_client();
+    let states = client.operation_states("op", WaitPolicy::default());
+    let progress: Vec<_> = states
+        .map_ok(|operation| operation.progress.unwrap())
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(progress, [0, 40, 100]);
+    assert_eq!(waits.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_tells_which_items_failed_and_why() {
+    let failed = json!({
+        "id": "op", "type": "TASK.BATCH_CREATE", "status": "FAIL",
+        "details": { "code": "BATCH_REJECTED", "message": "nothing was created" },
+    });
+    let log = json!([
+        { "type": "TASK_VALIDATE", "success": true, "input": { "__item_idx": "0" }, "output": {} },
+        { "type": "TASK_VALIDATE", "success": false, "input": { "__item_idx": "1" },
+          "output": { "overlap": { "code": "VALUE_REQUIRED", "message": "May not be null" } } },
+        { "type": "TASK_VALIDATE", "success": false, "input": { "__item_idx": "2" }, "output": {} },
+    ]);
+    let server = Server::start([
+        Reply::json(200, &failed),
+        Reply::json(200, &log),
+        Reply::json(200, &failed),
+        error(404, codes::OPERATION_LOGS_ARCHIVED),
+    ])
+    .await;
+    let client = server.client();
+    let error = client
+        .complete_operation("op", WaitPolicy::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "operation op (TASK.BATCH_CREATE) failed: BATCH_REJECTED: nothing was created: \
+         TASK_VALIDATE, overlap: May not be null, and 1 more"
+    );
+    assert!(!error.is_retryable() && error.may_have_had_effect());
+    let Error::OperationFailed { failed, .. } = &error else {
+        panic!("{error:?}");
+    };
+    let items: Vec<_> = failed.iter().map(|item| item.item_index()).collect();
+    assert_eq!(items, [Some(1), Some(2)]);
+    let errors = failed[0].errors();
+    assert_eq!(
+        (errors[0].0.as_str(), errors[0].1.code.as_str()),
+        ("overlap", codes::VALUE_REQUIRED)
+    );
+
+    // Without the log it has failed all the same.
+    let error = client
+        .complete_operation("op", WaitPolicy::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::OperationFailed { failed, .. } if failed.is_empty()));
 }
 
 #[tokio::test]

@@ -7,10 +7,13 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod builders;
 mod client;
+mod clone;
 mod compare;
 mod data;
 mod failures;
+mod follow;
 mod page;
 mod server;
 mod stream;

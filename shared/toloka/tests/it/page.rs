@@ -1,10 +1,16 @@
 //! The pages that the template builder makes are those of the published examples.
 
 use quorate_toloka::{
-    template::{Choice, Classification, Subject},
+    template::{
+        Choice, Classification, Page, Subject, action, condition, data as place, field, helper,
+        layout,
+        plugin::{self, Key, Layout},
+        reference,
+        view::{self, Direction, Theme},
+    },
     types::{Project, ViewSpec},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     compare::difference,
@@ -98,4 +104,120 @@ fn only_nine_labels_have_keys_and_every_label_is_allowed() {
     );
     assert_eq!(keys["9"]["payload"], "v8");
     assert_eq!(config["view"]["items"][1]["label"], "Which?");
+}
+
+#[test]
+fn a_page_of_all_kinds_of_components_is_written_as_the_template_builder_reads_it() {
+    let choice = field::radio_group(place::output("answer"))
+        .option("yes", "Yes")
+        .option(3, "Three")
+        .disabled(condition::not(
+            condition::empty().data(place::internal("done")),
+        ))
+        .validation(condition::all().condition(condition::required().hint("Choose.")));
+    let media = field::media_file(place::output("photo"))
+        .photo(true)
+        .gallery(false);
+    let cases = helper::switch()
+        .case(
+            condition::equals("yes").data(place::output("answer")),
+            media,
+        )
+        .default(view::alert(view::text("…")).theme(Theme::Warning));
+    let page = Page::new(
+        layout::columns()
+            .ratio([2, 1])
+            .item(view::image(reference("vars.manual")).max_width(300))
+            .item(
+                view::list()
+                    .item(choice)
+                    .item(cases)
+                    .direction(Direction::Horizontal),
+            ),
+    )
+    .var("manual", "https://example.org/manual.png")
+    .plugin(plugin::toloka().layout(Layout::Pager).task_width(400))
+    .plugin(
+        plugin::hotkeys()
+            .key(Key::Y, action::set(place::output("answer"), "yes"))
+            .key(Key::Up, action::notify().content("Up").theme(Theme::Info)),
+    )
+    .plugin(plugin::trigger(action::toggle(place::internal("done"))).fire_immediately(true));
+
+    let written = json!({
+        "view": { "type": "layout.columns", "ratio": [2, 1], "items": [
+            { "type": "view.image", "url": { "$ref": "vars.manual" }, "maxWidth": 300 },
+            { "type": "view.list", "direction": "horizontal", "items": [
+                {
+                    "type": "field.radio-group",
+                    "data": { "type": "data.output", "path": "answer" },
+                    "options": [
+                        { "value": "yes", "label": "Yes" },
+                        { "value": 3, "label": "Three" },
+                    ],
+                    "disabled": {
+                        "type": "condition.not",
+                        "condition": {
+                            "type": "condition.empty",
+                            "data": { "type": "data.internal", "path": "done" },
+                        },
+                    },
+                    "validation": {
+                        "type": "condition.all",
+                        "conditions": [{ "type": "condition.required", "hint": "Choose." }],
+                    },
+                },
+                {
+                    "type": "helper.switch",
+                    "cases": [{
+                        "condition": {
+                            "type": "condition.equals",
+                            "to": "yes",
+                            "data": { "type": "data.output", "path": "answer" },
+                        },
+                        "result": {
+                            "type": "field.media-file",
+                            "data": { "type": "data.output", "path": "photo" },
+                            "accept": { "photo": true, "gallery": false },
+                        },
+                    }],
+                    "default": {
+                        "type": "view.alert",
+                        "content": { "type": "view.text", "content": "…" },
+                        "theme": "warning",
+                    },
+                },
+            ] },
+        ] },
+        "vars": { "manual": "https://example.org/manual.png" },
+        "plugins": [
+            { "type": "plugin.toloka", "layout": { "kind": "pager", "taskWidth": 400 } },
+            {
+                "type": "plugin.hotkeys",
+                "y": {
+                    "type": "action.set",
+                    "data": { "type": "data.output", "path": "answer" },
+                    "payload": "yes",
+                },
+                "up": {
+                    "type": "action.notify",
+                    "payload": { "content": "Up", "theme": "info" },
+                },
+            },
+            {
+                "type": "plugin.trigger",
+                "action": {
+                    "type": "action.toggle",
+                    "data": { "type": "data.internal", "path": "done" },
+                },
+                "fireImmediately": true,
+            },
+        ],
+    });
+    assert_eq!(page.config(), written);
+    let lock = page.view_spec().lock.unwrap();
+    for component in ["core", "layout.columns", "condition.not", "helper.switch"] {
+        assert_eq!(lock[component], "1.0.0");
+    }
+    assert!(!lock.keys().any(|component| component.contains("data.")));
 }

@@ -103,11 +103,6 @@ impl Server {
         self.script.lock().unwrap().replies.push_back(reply);
     }
 
-    /// Forgets the answers that were not asked for.
-    pub(crate) fn clear(&self) {
-        self.script.lock().unwrap().replies.clear();
-    }
-
     /// What was asked since the last call.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.script.lock().unwrap().seen)

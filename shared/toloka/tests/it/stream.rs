@@ -78,6 +78,55 @@ async fn an_empty_list_is_one_request() {
 }
 
 #[tokio::test]
+async fn every_list_is_walked_by_its_key_in_pages_that_the_platform_gives() {
+    let server = Server::start([]).await;
+    let client = server.client();
+    // Two pages of each; the second is asked for after the key of the first.
+    macro_rules! walks {
+        ($($stream:expr => $path:literal, $key:literal, $limit:literal;)+) => {$(
+            for (key, has_more) in [("k", true), ("l", false)] {
+                // With what an operation and a restriction must have.
+                let item = json!({
+                    $key: key, "type": "ANALYTICS", "status": "SUCCESS", "scope": "POOL",
+                });
+                let page = json!({ "items": [item], "has_more": has_more });
+                server.push(Reply::json(200, &page));
+            }
+            let all: Vec<_> = $stream.try_collect().await.unwrap();
+            assert_eq!(all.len(), 2, $path);
+            let seen = server.seen();
+            for (seen, after) in seen.iter().zip([None, Some("k")]) {
+                assert_eq!(seen.path, concat!("/api/v1/", $path));
+                let get = |name: &str| {
+                    let mut pairs = seen.query.iter();
+                    Some(pairs.find(|pair| pair.0 == name)?.1.as_str())
+                };
+                assert_eq!((get("sort"), get("limit")), (Some($key), Some($limit)), $path);
+                assert_eq!(get(concat!($key, "_gt")), after, $path);
+            }
+            assert_eq!(seen.len(), 2);
+        )+};
+    }
+    walks! {
+        client.projects(Default::default()) => "projects", "id", "300";
+        client.pools(Default::default()) => "pools", "id", "300";
+        client.trainings(Default::default()) => "trainings", "id", "300";
+        client.tasks(Default::default()) => "tasks", "id", "1000";
+        client.task_suites(Default::default()) => "task-suites", "id", "1000";
+        client.assignments(Default::default()) => "assignments", "id", "1000";
+        client.skills(Default::default()) => "skills", "id", "100";
+        client.user_skills(Default::default()) => "user-skills", "id", "1000";
+        client.user_bonuses(Default::default()) => "user-bonuses", "id", "300";
+        client.user_restrictions(Default::default()) => "user-restrictions", "id", "500";
+        client.operations(Default::default()) => "operations", "id", "500";
+        client.attachments(Default::default()) => "attachments", "id", "100";
+        client.message_threads(Default::default()) => "message-threads", "id", "300";
+        client.aggregated_solutions("op", Default::default())
+            => "aggregated-solutions/op", "task_id", "1000";
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_does_not_move_on_is_an_error_not_a_loop() {
     for replies in [
         vec![page(&[], true)],
@@ -167,16 +216,42 @@ async fn a_table_that_is_not_one_tells_the_row() {
     }
 }
 
-#[tokio::test]
-async fn a_download_that_breaks_off_does_not_look_complete() {
+/// The address of a server that promises 1,000 bytes and breaks off after these.
+async fn breaking_off(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
         let _ = socket.read(&mut [0; 4096]).await.unwrap();
-        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\na\tb\n1\t2\n";
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n";
         socket.write_all(head).await.unwrap();
+        socket.write_all(bytes).await.unwrap();
     });
+    url
+}
+
+fn is_broken(error: &Error) -> bool {
+    let broken = TransportKind::Broken;
+    matches!(error, Error::Transport { kind, .. } if *kind == broken)
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_off_does_not_look_complete() {
+    let url = breaking_off(b"the beginning").await;
+    let client = builder(&url).build().unwrap();
+    let file = client.download_attachment("1").await.unwrap();
+    assert_eq!(file.length(), Some(1_000));
+    let error = file
+        .into_stream()
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap_err();
+    assert!(is_broken(&error), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_does_not_look_complete() {
+    let url = breaking_off(b"a\tb\n1\t2\n").await;
     let client = builder(&url).build().unwrap();
     let mut table = client
         .assignments_tsv("1", &TsvQuery::default())
@@ -184,14 +259,5 @@ async fn a_download_that_breaks_off_does_not_look_complete() {
         .unwrap();
     assert!(table.next_row().await.unwrap().is_some());
     let error = table.next_row().await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Transport {
-                kind: TransportKind::Broken,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(is_broken(&error), "{error:?}");
 }

@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 use quorate_toloka::{
     Secret,
-    types::{Delivery, EventType},
+    types::{CloseReason, Delivery, EventType},
     webhook::{self, Refused, TOLERANCE},
 };
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::data;
 
@@ -163,8 +164,60 @@ fn what_is_new_to_us_is_kept_and_does_not_disturb() {
     assert_eq!(delivery.events[1].kind, EventType::PoolClosed);
 }
 
+/// Every kind of event, with what it tells, as the documentation describes it.
 #[test]
-fn what_is_signed_and_no_delivery_says_where() {
+fn every_kind_of_event_is_read_with_what_it_tells() {
+    let event = |kind: &str, more: Value| {
+        let mut event = json!({
+            "type": kind, "uuid": "1", "event_time": "2026-01-31T09:00:00.000", "project_id": "1",
+            "pool_id": "2", "webhook_subscription_id": "3",
+        });
+        let more = more.as_object().unwrap().clone();
+        event.as_object_mut().unwrap().extend(more);
+        event
+    };
+    let assignment = json!({ "task_suite_id": "4", "assignment_id": "5" });
+    let kinds = [
+        ("POOL_CLOSED", json!({ "close_reason": "COMPLETED" })),
+        (
+            "DYNAMIC_OVERLAP_COMPLETED",
+            json!({
+                "task_id": "6", "confidence": 0.977, "assignment_ids": ["5"],
+                "output_values": { "out": "OK" },
+            }),
+        ),
+        ("ASSIGNMENT_CREATED", assignment.clone()),
+        ("ASSIGNMENT_SUBMITTED", assignment.clone()),
+        ("ASSIGNMENT_SKIPPED", assignment.clone()),
+        ("ASSIGNMENT_EXPIRED", assignment.clone()),
+        ("ASSIGNMENT_APPROVED", assignment.clone()),
+        ("ASSIGNMENT_REJECTED", assignment),
+        ("TEST_EVENT", json!({})),
+    ];
+    let events: Vec<_> = kinds
+        .iter()
+        .map(|(kind, more)| event(kind, more.clone()))
+        .collect();
+    let body = json!({ "events": events });
+    // A subscription without a secret.
+    let delivery = webhook::read(body.to_string().as_bytes()).unwrap();
+    for event in &delivery.events {
+        assert!(!matches!(event.kind, EventType::Unknown(_)), "{event:?}");
+        assert!(event.other.is_empty(), "{event:?}");
+    }
+    assert_eq!(
+        delivery.events[0].close_reason,
+        Some(CloseReason::Completed)
+    );
+    assert_eq!(
+        delivery.events[1].confidence,
+        Some("0.977".parse().unwrap())
+    );
+    assert_eq!(serde_json::to_value(&delivery).unwrap(), body);
+}
+
+#[test]
+fn what_is_no_delivery_says_where() {
     let [secret] = example().secrets();
     for body in ["", "[]", "{\"events\":[{}]}", "\u{feff}{}"] {
         let header = webhook::sign(&secret, 0, body.as_bytes());
@@ -178,6 +231,8 @@ fn what_is_signed_and_no_delivery_says_where() {
             matches!(refused, Err(Refused::Unreadable(_))),
             "{body}: {refused:?}"
         );
+        let unsigned = webhook::read(body.as_bytes());
+        assert!(matches!(unsigned, Err(Refused::Unreadable(_))), "{body}");
     }
 }
 

@@ -1,26 +1,15 @@
 //! Pages for classification: one thing to look at, one question, a few labels.
-//!
-//! Builds a Template Builder configuration (<https://toloka.ai/docs/template-builder/>): a list of
-//! the thing and a group of labels of which one must be chosen, with number keys for the labels.
-//!
-//! ```
-//! use quorate_toloka::template::{Classification, Subject};
-//!
-//! let task_spec = Classification::new(Subject::image("image"), "result")
-//!     .label("cat", "Cat")
-//!     .label("dog", "Dog")
-//!     .task_spec();
-//! assert!(task_spec.output_spec.contains_key("result"));
-//! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::types::{FieldSpec, FieldType, TaskSpec, ViewKind, ViewSpec};
-
-/// The version of every component.
-const VERSION: &str = "1.0.0";
+use super::{
+    Page, View, action, condition, data, field, helper,
+    plugin::{self, Key, Layout},
+    view,
+};
+use crate::types::{FieldSpec, FieldType, TaskSpec, ViewSpec};
 
 /// What the worker looks at.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,41 +77,35 @@ impl Subject {
     }
 
     /// What the page shows, one component below the other.
-    fn views(&self) -> Vec<Value> {
+    fn views(&self) -> Vec<View> {
         match self {
-            Self::Texts { fields } => fields
-                .iter()
-                .map(|field| {
-                    let text = json!({ "type": "data.input", "path": field });
-                    json!({ "type": "view.text", "label": field, "content": text })
-                })
-                .collect(),
+            Self::Texts { fields } => {
+                let text = |field: &String| view::text(data::input(field)).label(field.as_str());
+                fields.iter().map(|field| text(field).into()).collect()
+            }
             Self::Image {
                 field,
                 ratio,
                 rotatable,
                 max_width,
             } => {
-                let mut view = json!({
-                    "type": "view.image",
-                    "url": { "type": "data.input", "path": field },
-                    "ratio": [ratio.0, ratio.1],
-                });
-                set(
-                    &mut view,
-                    "rotatable",
-                    rotatable.then_some(Value::Bool(true)),
-                );
-                set(&mut view, "maxWidth", max_width.map(Value::from));
-                vec![view]
+                let mut image = view::image(data::input(field)).ratio([ratio.0, ratio.1]);
+                if *rotatable {
+                    image = image.rotatable(true);
+                }
+                if let Some(pixels) = *max_width {
+                    image = image.max_width(pixels);
+                }
+                vec![image.into()]
             }
             Self::Text { field, prefix } => {
-                let text = json!({ "type": "data.input", "path": field });
-                let content = match prefix {
-                    Some(prefix) => json!({ "type": "helper.join", "items": [prefix, text] }),
-                    None => text,
-                };
-                vec![json!({ "type": "view.text", "content": content })]
+                let text = data::input(field);
+                vec![match prefix {
+                    Some(prefix) => {
+                        view::text(helper::join().item(prefix.as_str()).item(text)).into()
+                    }
+                    None => view::text(text).into(),
+                }]
             }
         }
     }
@@ -236,95 +219,42 @@ impl Classification {
     /// The page alone.
     #[must_use]
     pub fn view_spec(&self) -> ViewSpec {
-        let mut plugins = vec![json!({
-            "type": "plugin.toloka",
-            "layout": { "kind": "scroll", "taskWidth": self.task_width },
-        })];
+        let views = self.subject.views().into_iter();
+        let list = views.fold(view::list(), view::ListView::item);
+        let layout = plugin::toloka()
+            .layout(Layout::Scroll)
+            .task_width(self.task_width);
+        let mut page = Page::new(list.item(self.labels_field())).plugin(layout);
         if self.hotkeys && !self.labels.is_empty() {
-            plugins.push(self.hotkeys_plugin());
+            let keys = Key::DIGITS.into_iter().zip(&self.labels);
+            page = page.plugin(keys.fold(plugin::hotkeys(), |keys, (key, (value, _))| {
+                keys.key(key, action::set(data::output(&self.output), value.as_str()))
+            }));
         }
-        let mut items = self.subject.views();
-        items.push(self.labels_field());
-        let config = json!({
-            "view": { "type": "view.list", "items": items },
-            "plugins": plugins,
-        });
-        ViewSpec {
-            kind: ViewKind::Tb,
-            lock: Some(lock(&config)),
-            config: Some(config.to_string()),
-            infer_data_spec: Some(false),
-            ..ViewSpec::default()
+        page.view_spec()
+    }
+
+    fn labels_field(&self) -> View {
+        let mut required = condition::required();
+        if let Some(hint) = &self.hint {
+            required = required.hint(hint.as_str());
         }
-    }
-
-    fn labels_field(&self) -> Value {
-        let kind = match self.choice {
-            Choice::Buttons => "field.button-radio-group",
-            Choice::Radio => "field.radio-group",
-        };
-        let option = |(value, words): &(String, String)| json!({ "value": value, "label": words });
-        let mut required = json!({ "type": "condition.required" });
-        set(&mut required, "hint", self.hint.as_deref().map(Value::from));
-        let mut field = json!({
-            "type": kind,
-            "data": self.output_data(),
-            "options": self.labels.iter().map(option).collect::<Vec<_>>(),
-            "validation": required,
-        });
-        set(
-            &mut field,
-            "label",
-            self.question.as_deref().map(Value::from),
-        );
-        field
-    }
-
-    fn hotkeys_plugin(&self) -> Value {
-        let mut plugin = json!({ "type": "plugin.hotkeys" });
-        for (key, (value, _)) in (1..=9).zip(&self.labels) {
-            let action =
-                json!({ "type": "action.set", "data": self.output_data(), "payload": value });
-            set(&mut plugin, &key.to_string(), Some(action));
+        let output = data::output(&self.output);
+        macro_rules! group {
+            ($group:expr) => {{
+                let group = self.labels.iter().fold($group, |group, (value, words)| {
+                    group.option(value.as_str(), words.as_str())
+                });
+                let group = group.validation(required);
+                match &self.question {
+                    Some(question) => group.label(question.as_str()).into(),
+                    None => group.into(),
+                }
+            }};
         }
-        plugin
-    }
-
-    fn output_data(&self) -> Value {
-        json!({ "type": "data.output", "path": self.output })
-    }
-}
-
-/// Sets a key of an object when there is a value for it.
-fn set(object: &mut Value, key: &str, value: Option<Value>) {
-    if let (Some(object), Some(value)) = (object.as_object_mut(), value) {
-        object.insert(key.to_owned(), value);
-    }
-}
-
-/// The versions of the components that a configuration uses.
-fn lock(config: &Value) -> BTreeMap<String, String> {
-    let mut components = BTreeSet::from(["core"]);
-    collect_components(config, &mut components);
-    components
-        .into_iter()
-        .map(|name| (name.to_owned(), VERSION.to_owned()))
-        .collect()
-}
-
-fn collect_components<'a>(value: &'a Value, components: &mut BTreeSet<&'a str>) {
-    match value {
-        Value::Array(items) => items
-            .iter()
-            .for_each(|item| collect_components(item, components)),
-        Value::Object(object) => {
-            // Data belongs to the core and has no version of its own.
-            let kind = object.get("type").and_then(Value::as_str);
-            components.extend(kind.filter(|kind| !kind.starts_with("data.")));
-            object
-                .values()
-                .for_each(|value| collect_components(value, components));
+        match self.choice {
+            Choice::Buttons => group!(field::button_radio_group(output)),
+            Choice::Radio => group!(field::radio_group(output)),
         }
-        _ => {}
     }
 }
