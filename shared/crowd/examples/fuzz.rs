@@ -7,7 +7,6 @@
     dead_code,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "the tests' own modules, which may panic like tests and of which only a part is used"
 )]

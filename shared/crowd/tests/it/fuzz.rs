@@ -10,7 +10,6 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use crate::raw::{Known, Raw, Sample, TEXTS, pointers, samples};
@@ -262,6 +261,7 @@ pub(crate) fn requests(input: &[u8]) {
     run(send(input));
 }
 
+#[expect(clippy::print_stdout, reason = "by hand it shows what it does")]
 async fn send(input: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(START.folder.path()).unwrap() {
@@ -333,6 +333,7 @@ fn setting(name: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn any_requests_get_a_proper_answer() {
+    use rand::{Rng as _, SeedableRng as _};
     for find in finds() {
         println!("{}", find.display());
         requests(&std::fs::read(find).unwrap());

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -185,7 +186,7 @@ pub(crate) struct Raw {
     pub(crate) known: Known,
     router: Router,
     /// Sees whether a request changed the database.
-    watch: rusqlite::Connection,
+    watch: Mutex<rusqlite::Connection>,
     /// What no answer may tell.
     secrets: Vec<String>,
 }
@@ -220,7 +221,7 @@ impl Raw {
             router: platform.router(),
             platform,
             known,
-            watch,
+            watch: Mutex::new(watch),
             secrets: Vec::new(),
         };
         raw.find_secrets();
@@ -231,10 +232,12 @@ impl Raw {
         let sql = "SELECT value FROM meta WHERE key = 'secret' UNION SELECT salt FROM workers
                    UNION SELECT password FROM workers
                    UNION SELECT secret FROM webhooks WHERE secret IS NOT NULL";
-        let mut statement = self.watch.prepare(sql).unwrap();
+        let watch = self.watch.lock().unwrap();
+        let mut statement = watch.prepare(sql).unwrap();
         let found = statement.query_map([], |row| row.get(0)).unwrap();
         self.secrets = found.map(Result::unwrap).collect();
         drop(statement);
+        drop(watch);
         let known = [KEY, PASSWORD, &self.known.token].map(str::to_owned);
         self.secrets
             .extend(known.into_iter().filter(|secret| !secret.is_empty()));
@@ -247,7 +250,8 @@ impl Raw {
 
     /// A number out of the database.
     pub(crate) fn number(&self, sql: &str) -> i64 {
-        self.watch.query_row(sql, [], |row| row.get(0)).unwrap()
+        let watch = self.watch.lock().unwrap();
+        watch.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     /// Sends a request and checks what every answer must be: never a 5xx; an error is JSON with a
