@@ -230,7 +230,8 @@ fn damage(text: &mut Vec<u8>, choices: &mut Choices<'_>) {
 fn path(sample: &Sample, choices: &mut Choices<'_>) -> String {
     let mut query = sample.query.clone();
     if choices.byte().is_multiple_of(4) {
-        let names = START.samples.0.iter().flat_map(|one| &one.query);
+        let (reads, writes) = &START.samples;
+        let names = reads.iter().chain(writes).flat_map(|one| &one.query);
         let names: Vec<&(String, String)> = names.collect();
         let (name, value) = *choices.pick(&names);
         let value = match choices.pick(&EDGES) {

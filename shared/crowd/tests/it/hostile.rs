@@ -85,6 +85,22 @@ async fn who_has_no_key_or_that_of_the_other_side_is_turned_away() {
     }
 }
 
+/// The flag is read after the overlap is set.
+#[tokio::test]
+async fn what_is_refused_late_is_undone() {
+    let (_folder, raw) = raw().await;
+    for of in ["tasks", "task-suites"] {
+        let one = raw.known.path(&format!("/api/v1/{of}/{{id}}"));
+        let before = raw.ok("GET", &one, Value::Null).await;
+        for path in [one.clone(), format!("{one}/set-overlap-or-min")] {
+            let path = format!("{path}?open_pool=maybe");
+            let reply = raw.call("PATCH", &path, r#"{"overlap": 9}"#).await;
+            assert_eq!(reply.status, 400, "{reply:?}");
+        }
+        assert_eq!(raw.ok("GET", &one, Value::Null).await, before);
+    }
+}
+
 /// Bodies that are no request of any route.
 fn wrong_bodies() -> Vec<(&'static str, Vec<u8>)> {
     let deep = |open: &str, close: &str| (open.repeat(10_000) + &close.repeat(10_000)).into_bytes();
