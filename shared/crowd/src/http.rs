@@ -37,6 +37,10 @@ const BATCH: Most = Most {
     values: 1_000_000,
 };
 
+/// How deep values may be within each other. Texts of 128 levels can be read, and what is stored is
+/// read again inside of other values, such as the log of an operation.
+const MOST_LEVELS: usize = 100;
+
 /// How large a body may be.
 struct Most {
     bytes: usize,
@@ -206,6 +210,11 @@ impl Body {
         self.0
     }
 
+    /// The body as it came.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Reads the body, which describes one object, as JSON; an error names the field.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         self.read(&FORM)
@@ -221,9 +230,14 @@ impl Body {
             let message = format!("The body is larger than {} bytes", most.bytes);
             return Err(Error::too_large(message));
         }
-        if count_values(&self.0) > most.values {
+        let (values, levels) = count(&self.0);
+        if values > most.values {
             let message = format!("The body holds more than {} values", most.values);
             return Err(Error::too_large(message));
+        }
+        if levels > MOST_LEVELS {
+            let message = format!("The body has values more than {MOST_LEVELS} levels deep");
+            return Err(Error::body(message));
         }
         let mut json = serde_json::Deserializer::from_slice(&self.0);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -243,19 +257,28 @@ impl Body {
     }
 }
 
-/// About how many values JSON text holds: each begins it, an array or object, or follows a comma.
-fn count_values(json: &[u8]) -> usize {
-    let (mut values, mut within_text, mut escaped) = (1, false, false);
+/// About how many values JSON text holds (each begins it, an array or object, or follows a comma),
+/// and how many levels of arrays and objects.
+fn count(json: &[u8]) -> (usize, usize) {
+    let (mut values, mut level, mut levels) = (1, 0_usize, 0);
+    let (mut within_text, mut escaped) = (false, false);
     for byte in json {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = within_text,
             b'"' => within_text = !within_text,
-            b',' | b'[' | b'{' if !within_text => values += 1,
+            _ if within_text => {}
+            b',' => values += 1,
+            b'[' | b'{' => {
+                values += 1;
+                level += 1;
+                levels = levels.max(level);
+            }
+            b']' | b'}' => level = level.saturating_sub(1),
             _ => {}
         }
     }
-    values
+    (values, levels)
 }
 
 /// The id in a request's path.
@@ -307,17 +330,19 @@ impl Query {
 
 #[cfg(test)]
 mod tests {
-    use super::count_values;
+    use super::count;
 
     #[test]
-    fn values_are_counted_and_texts_are_one() {
-        for (json, values) in [
-            ("1", 1),
-            ("[1, 2, 3]", 4),
-            (r#"{"a": [1, {"b": 2}], "c": "[,{"}"#, 6),
-            (r#"["\"[,", "\\\\", 3]"#, 4),
+    fn values_and_levels_are_counted_and_texts_are_one_value() {
+        for (json, values, levels) in [
+            ("1", 1, 0),
+            ("[1, 2, 3]", 4, 1),
+            ("[[], [[]], []]", 7, 3),
+            (r#"{"a": [1, {"b": 2}], "c": "[,{"}"#, 6, 3),
+            (r#"["\"[,", "\\\\", 3]"#, 4, 1),
+            ("]]}}[", 2, 1),
         ] {
-            assert_eq!(count_values(json.as_bytes()), values, "{json}");
+            assert_eq!(count(json.as_bytes()), (values, levels), "{json}");
         }
     }
 }

@@ -180,9 +180,7 @@ async fn admit(p: &Platform, request: Request) -> std::result::Result<Request, R
     };
     let now = p.clock().machine_millis();
     limits.spend(now, &who.0, &Cost::request())?;
-    let body = Body::from_request(Request::from_parts(parts.clone(), body), p)
-        .await?
-        .into_bytes();
+    let body = Body::from_request(Request::from_parts(parts.clone(), body), p).await?;
     let route = parts.extensions.get::<MatchedPath>();
     let route = route.map_or("", MatchedPath::as_str);
     let cost = match (parts.method.as_str(), route) {
@@ -191,12 +189,12 @@ async fn admit(p: &Platform, request: Request) -> std::result::Result<Request, R
             let changes = changes_overlap(p, &who.0, id, &body).await?;
             changes.then(|| Cost::one("changes of a default overlap", limits::UPDATE_POOL_OVERLAP))
         }
-        (method, route) => cost(method, route, &body),
+        (method, route) => cost(method, route, body.bytes()),
     };
     if let Some(cost) = cost {
         limits.spend(now, &who.0, &cost)?;
     }
-    Ok(Request::from_parts(parts, body.into()))
+    Ok(Request::from_parts(parts, body.into_bytes().into()))
 }
 
 /// What a request needs of a quota, if its method has one.
@@ -244,8 +242,8 @@ fn message(body: &[u8]) -> Cost {
 }
 
 /// Whether a body gives a pool other default overlaps than it has.
-async fn changes_overlap(p: &Platform, who: &str, pool: &str, body: &[u8]) -> Result<bool> {
-    let Ok(form) = serde_json::from_slice::<Pool>(body) else {
+async fn changes_overlap(p: &Platform, who: &str, pool: &str, body: &Body) -> Result<bool> {
+    let Ok(form) = body.parse::<Pool>() else {
         return Ok(false);
     };
     let (who, pool) = (who.to_owned(), pool.to_owned());

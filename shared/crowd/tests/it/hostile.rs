@@ -195,6 +195,33 @@ async fn a_body_that_is_none_is_refused_and_leaves_nothing() {
     raw.still_works().await;
 }
 
+/// What is stored is read again inside of other values: a batch's items in the log of its operation.
+#[tokio::test]
+async fn what_is_as_deep_as_can_be_is_readable_afterwards() {
+    let (_folder, raw) = raw().await;
+    let pool = &raw.known.ids["pools"];
+    for depth in 90..=130 {
+        let deep = "[".repeat(depth) + &"]".repeat(depth);
+        let task =
+            format!(r#"{{"pool_id": "{pool}", "overlap": 1, "input_values": {{"data": {deep}}}}}"#);
+        let operation = uuid::Uuid::from_u128(depth as u128);
+        let path = format!("/api/v1/tasks?async_mode=true&operation_id={operation}");
+        let reply = raw.call("POST", &path, task).await;
+        let made = reply.status == 202;
+        assert_eq!(made, depth < 99, "{depth}: {reply:?}");
+        if made {
+            raw.ok(
+                "GET",
+                &format!("/api/v1/operations/{operation}/log"),
+                Value::Null,
+            )
+            .await;
+        }
+    }
+    raw.ok("GET", &format!("/api/v1/tasks?pool_id={pool}"), Value::Null)
+        .await;
+}
+
 /// Values of any type and size, to stand where another is expected.
 fn values() -> Vec<String> {
     let mut values: Vec<String> = [
