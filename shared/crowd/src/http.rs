@@ -34,7 +34,7 @@ const FORM: Most = Most {
 /// The same of a body that holds many objects or answers. A few bytes become a value of hundreds.
 const BATCH: Most = Most {
     bytes: MOST_BODY_BYTES,
-    values: 1_000_000,
+    values: 500_000,
 };
 
 /// How deep values may be within each other. Texts of 128 levels can be read, and what is stored is

@@ -15,6 +15,10 @@ use crate::{
     store::{Db, Tx},
 };
 
+/// The most objects that one request makes. Each is checked and logged in memory, within one
+/// transaction that all others wait for.
+const MOST_OBJECTS: usize = 50_000;
+
 /// A request to make objects: the items, and the query parameters of the reference.
 pub(super) struct Request {
     pub(super) items: Vec<Value>,
@@ -36,6 +40,14 @@ impl Request {
             item @ Value::Object(_) => (vec![item], true),
             _ => return Err(Error::body("Send an object or an array of objects")),
         };
+        if items.len() > MOST_OBJECTS {
+            let message = format!("Send at most {MOST_OBJECTS} objects in one request");
+            return Err(Error::field(
+                "items",
+                "ARRAY_SIZE_GREATER_THAN_MAX",
+                message,
+            ));
+        }
         if let Some(id) = &operation_id {
             operations::must_be_new(db, id)?;
         }

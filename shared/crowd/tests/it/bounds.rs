@@ -15,7 +15,7 @@ async fn a_body_of_too_many_values_is_refused_before_it_is_read() {
     let pool = w.pool(&w.project().await, json!({})).await;
     let worker = w.worker("a").await;
     let as_worker = format!("Worker {}", worker.token);
-    let values = many_values(1_100_000);
+    let values = many_values(510_000);
     let solutions = format!("{{\"solutions\": {values}}}");
     let form = format!(
         "{{\"public_name\": \"p\", \"metadata\": {}}}",
@@ -43,12 +43,16 @@ async fn a_body_of_too_many_values_is_refused_before_it_is_read() {
         let (status, answer) = w.send(Some(who), method, path, Some(body.clone())).await;
         assert_eq!(status, 413, "{method} {path}: {answer}");
     }
+    let path = "/api/v1/tasks?async_mode=true";
+    let objects = Value::Array(vec![json!({}); 50_001]);
+    let (status, refused) = w.call("POST", path, objects).await;
+    let code = &refused["payload"]["items"]["code"];
+    assert_eq!((status, code), (400, &json!("ARRAY_SIZE_GREATER_THAN_MAX")));
     // What fits the documented sizes is read.
     let small = many(
         20_000,
         |n| json!({"pool_id": pool, "input_values": {"image": format!("/{n}")}, "overlap": 1}),
     );
-    let path = "/api/v1/tasks?async_mode=true";
     assert_eq!(
         w.ok("POST", path, Value::Array(small)).await["status"],
         "SUCCESS"
