@@ -9,7 +9,7 @@ use crate::{
     filter,
     mixer::Recipe,
     model::{Kind, PoolRow, ProjectRow, WorkerRow, money},
-    store::Db,
+    store::{Db, Tx},
 };
 
 /// How many pages of a project a worker may have in hand when the project does not say: enough for
@@ -327,18 +327,30 @@ fn candidates(
     if most == 0 {
         return Ok(Vec::new());
     }
-    let (index, order) = if in_order {
-        ("tasks_oldest", "n")
-    } else {
-        ("tasks_next", "issued, place")
-    };
-    let sql = format!(
-        "SELECT n FROM tasks INDEXED BY {index}
-         WHERE pool = ?1 AND kind = ?4 AND suite IS NULL AND (overlap IS NULL OR issued < overlap)
-           AND {FOR_WORKER}
-           AND NOT EXISTS (SELECT 1 FROM given WHERE worker = ?2 AND task = tasks.n)
-         ORDER BY {order} LIMIT ?5"
+    let new = format!(
+        "suite IS NULL AND (overlap IS NULL OR issued < overlap) AND {FOR_WORKER}
+           AND NOT EXISTS (SELECT 1 FROM given WHERE worker = ?2 AND task = tasks.n)"
     );
+    let sql = if in_order {
+        format!(
+            "WITH cursor AS (SELECT coalesce((SELECT n FROM cursors
+                WHERE worker = ?2 AND pool = ?1 AND kind = ?4), 0) AS at)
+             SELECT n FROM (
+               SELECT * FROM (SELECT n FROM tasks INDEXED BY tasks_returned
+                 WHERE pool = ?1 AND kind = ?4 AND returned = 1 AND n <= (SELECT at FROM cursor)
+                   AND {new} ORDER BY n LIMIT ?5)
+               UNION ALL
+               SELECT * FROM (SELECT n FROM tasks INDEXED BY tasks_oldest
+                 WHERE pool = ?1 AND kind = ?4 AND n > (SELECT at FROM cursor)
+                   AND {new} ORDER BY n LIMIT ?5))
+             ORDER BY n LIMIT ?5"
+        )
+    } else {
+        format!(
+            "SELECT n FROM tasks INDEXED BY tasks_next WHERE pool = ?1 AND kind = ?4 AND {new}
+             ORDER BY issued, place LIMIT ?5"
+        )
+    };
     db.rows(
         &sql,
         (
@@ -350,4 +362,33 @@ fn candidates(
         ),
         |row| row.get(0),
     )
+}
+
+/// Remembers up to where a worker has all tasks of a pool that gives out the oldest first, after
+/// these were chosen.
+pub(crate) fn move_cursor(tx: &Tx<'_>, worker: &WorkerRow, tasks: &[i64]) -> Result<()> {
+    for task in tasks {
+        tx.run(
+            "INSERT INTO cursors (worker, pool, kind, n)
+             SELECT ?1, pool, kind, n FROM tasks WHERE n = ?2
+             ON CONFLICT (worker, pool, kind) DO UPDATE SET n = max(n, excluded.n)",
+            (worker.n, task),
+        )?;
+    }
+    Ok(())
+}
+
+impl Tx<'_> {
+    /// Lets a worker have all tasks of a pool again.
+    pub(crate) fn forget_given(&self, worker: i64, pool: i64) -> Result<()> {
+        self.run(
+            "DELETE FROM given WHERE worker = ?1 AND task IN (SELECT n FROM tasks WHERE pool = ?2)",
+            (worker, pool),
+        )?;
+        self.run(
+            "DELETE FROM cursors WHERE worker = ?1 AND pool = ?2",
+            (worker, pool),
+        )?;
+        Ok(())
+    }
 }

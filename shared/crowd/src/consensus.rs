@@ -11,14 +11,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_toloka::types::{BaselineSolution, FieldName, TaskSpec, Values};
-use rust_decimal::prelude::ToPrimitive;
+use quorate_toloka::types::{
+    BaselineSolution, Decimal, Event, EventType, FieldName, TaskSpec, Values,
+};
+use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
 use crate::{
     error::Result,
     model::{PoolRow, TaskRow, from_column},
     simulate::number_of_choices,
     store::{Db, Tx},
+    webhooks,
     work::canonical,
 };
 
@@ -96,9 +99,8 @@ impl Scale {
             [skill],
             |row| Ok((row.get(0)?, crate::model::money(row.get_ref(1)?.as_str()?)?)),
         )?;
-        let share = |(worker, value): (i64, rust_decimal::Decimal)| {
-            (worker, value.to_f64().unwrap_or(0.0) / 100.0)
-        };
+        let share =
+            |(worker, value): (i64, Decimal)| (worker, value.to_f64().unwrap_or(0.0) / 100.0);
         Ok(Self {
             fields: names,
             possible,
@@ -198,7 +200,7 @@ pub(crate) fn adapt_overlap(tx: &Tx<'_>, pool: &PoolRow, page: &[TaskRow]) -> Re
             .map(|(_, worker, values)| scale.vote(*worker, values))
             .collect();
         let baseline = task.form.baseline_solutions.as_deref().unwrap_or_default();
-        let Some((_, confidence)) = scale.decide(baseline, votes?)? else {
+        let Some((answer, confidence)) = scale.decide(baseline, votes?)? else {
             continue;
         };
         if confidence < enough && complete < most {
@@ -206,6 +208,16 @@ pub(crate) fn adapt_overlap(tx: &Tx<'_>, pool: &PoolRow, page: &[TaskRow]) -> Re
                 "UPDATE tasks SET overlap = overlap + 1 WHERE n = ?1",
                 [task.n],
             )?;
+        } else {
+            let done = Event {
+                kind: EventType::DynamicOverlapCompleted,
+                task_id: Some(task.id.clone()),
+                confidence: Decimal::from_f64(confidence),
+                assignment_ids: Some(answers.into_iter().map(|(id, ..)| id).collect()),
+                output_values: Some(serde_json::from_str(&answer)?),
+                ..Event::default()
+            };
+            webhooks::tell(tx, pool.id, done)?;
         }
     }
     Ok(())

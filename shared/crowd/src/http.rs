@@ -170,7 +170,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
 impl Body {
     /// The body as it came.
-    pub(crate) fn bytes(self) -> Bytes {
+    pub(crate) fn into_bytes(self) -> Bytes {
         self.0
     }
 

@@ -236,10 +236,7 @@ fn lapse(tx: &Tx<'_>, user_skill: i64) -> Result<()> {
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     if let Some((worker, training)) = lapsed {
-        tx.run(
-            "DELETE FROM given WHERE worker = ?1 AND task IN (SELECT n FROM tasks WHERE pool = ?2)",
-            (worker, training),
-        )?;
+        tx.forget_given(worker, training)?;
         tx.forget(worker, &training_source(training))?;
     }
     let gone = tx.row(

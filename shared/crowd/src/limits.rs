@@ -182,7 +182,7 @@ async fn admit(p: &Platform, request: Request) -> std::result::Result<Request, R
     limits.spend(now, &who.0, &Cost::request())?;
     let body = Body::from_request(Request::from_parts(parts.clone(), body), p)
         .await?
-        .bytes();
+        .into_bytes();
     let route = parts.extensions.get::<MatchedPath>();
     let route = route.map_or("", MatchedPath::as_str);
     let cost = match (parts.method.as_str(), route) {

@@ -1,7 +1,7 @@
 //! What the platform is doing, in numbers, for Prometheus: `GET /metrics`.
 //!
 //! Requests are counted here as they come. Numbers of the state are read from the database when
-//! somebody asks; those that would take long to count are kept there by triggers (`tallies`, `assignment_sums`).
+//! somebody asks; what would take long to count is kept there as sums.
 //! Labels name routes and states only, never who or what was asked for.
 
 use std::{collections::BTreeMap, time::Instant};
@@ -150,10 +150,16 @@ async fn scrape(State(p): State<Platform>, _: Watcher) -> Answer {
 /// The numbers of the platform's state.
 fn state(db: &Db<'_>) -> Result<Registry> {
     let tallies = numbers(db, "SELECT name, value FROM tallies")?;
-    let sums = "SELECT status, sum(assignments) FROM assignment_sums GROUP BY status";
-    let assignments = numbers(db, sums)?;
     let pools = numbers(db, "SELECT status, count(*) FROM pools GROUP BY status")?;
     let total = |name| ConstCounter::new(number(&tallies, name).unsigned_abs());
+    let sum = |of: &str| {
+        let sum = db.number(&format!("SELECT sum({of}) FROM assignment_sums"), [])?;
+        Ok::<_, Error>(ConstCounter::new(sum.unsigned_abs()))
+    };
+    let assignments = numbers(
+        db,
+        "SELECT status, sum(assignments) FROM assignment_sums GROUP BY status",
+    )?;
     let count = |sql| Ok::<_, Error>(ConstGauge::new(db.number(sql, [])?));
 
     let mut state = Registry::with_prefix(PREFIX);
@@ -161,12 +167,13 @@ fn state(db: &Db<'_>) -> Result<Registry> {
     state.register("pools", "Pools and trainings by status", of_pools);
     let of_assignments = by_status(&ASSIGNMENTS, &assignments);
     state.register("assignments", "Assignments by status", of_assignments);
-    let pages = ConstCounter::new(assignments.values().sum::<i64>().unsigned_abs());
-    state.register("pages_taken", "Pages given to workers", pages);
+    let taken = sum("assignments")?;
+    state.register("pages_taken", "Pages given to workers", taken);
+    let answers = sum("answers")?;
     state.register(
         "answers_submitted",
         "Answers to tasks that came in",
-        total("answers"),
+        answers,
     );
     let workers = count("SELECT count(*) FROM workers")?;
     state.register("workers", "Workers who signed up", workers);

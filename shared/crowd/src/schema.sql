@@ -51,6 +51,7 @@ CREATE INDEX pools_reopen ON pools (reopen_at) WHERE reopen_at IS NOT NULL;
 -- place: where the task stands among equals when a page is made, fixed when it is created.
 -- suite: the task suite that the requester put it in; NULL: pages are made of it by mixing.
 -- checkpoint: chosen for a selective majority vote.
+-- returned: became available again, or more so, after it was created; see cursors.
 CREATE TABLE tasks (
     n           INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE,
@@ -64,6 +65,7 @@ CREATE TABLE tasks (
     unavailable TEXT,
     suite       INTEGER,
     checkpoint  INTEGER NOT NULL DEFAULT 0,
+    returned    INTEGER NOT NULL DEFAULT 0,
     created     INTEGER NOT NULL,
     body        TEXT NOT NULL
 );
@@ -75,6 +77,14 @@ CREATE INDEX tasks_next ON tasks (pool, kind, issued, place)
     WHERE suite IS NULL AND (overlap IS NULL OR issued < overlap);
 CREATE INDEX tasks_oldest ON tasks (pool, kind, n)
     WHERE suite IS NULL AND (overlap IS NULL OR issued < overlap);
+CREATE INDEX tasks_returned ON tasks (pool, kind, n)
+    WHERE returned = 1 AND suite IS NULL AND (overlap IS NULL OR issued < overlap);
+CREATE TRIGGER task_returned AFTER UPDATE OF issued, overlap, kind ON tasks
+    WHEN NEW.returned = 0
+        AND (NEW.issued < OLD.issued OR NEW.overlap IS NOT OLD.overlap OR NEW.kind <> OLD.kind)
+BEGIN
+    UPDATE tasks SET returned = 1 WHERE n = NEW.n;
+END;
 -- What keeps a pool open.
 CREATE INDEX tasks_pending ON tasks (pool, kind) WHERE overlap IS NOT NULL AND done < overlap;
 
@@ -166,6 +176,16 @@ CREATE TABLE given (
     PRIMARY KEY (worker, task)
 ) WITHOUT ROWID;
 
+-- Where a worker goes on in a pool that gives out the oldest tasks first: of the tasks up to n, only
+-- returned ones can be new to the worker. Without it every page would look through all before it.
+CREATE TABLE cursors (
+    worker INTEGER NOT NULL,
+    pool   INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    n      INTEGER NOT NULL,
+    PRIMARY KEY (worker, pool, kind)
+) WITHOUT ROWID;
+
 -- How right an answer was, 0 to 1. source: 'known' for known solutions (kind 1 or 2), else the
 -- majority collector that judged it (kind 0).
 CREATE TABLE scores (
@@ -245,6 +265,7 @@ CREATE TABLE restrictions (
     UNIQUE (user, owner, scope, project, pool)
 );
 
+-- log: NULL when it is too old to be kept.
 CREATE TABLE operations (
     n          INTEGER PRIMARY KEY,
     id         TEXT NOT NULL UNIQUE,
@@ -255,8 +276,9 @@ CREATE TABLE operations (
     finished   INTEGER,
     parameters TEXT NOT NULL,
     details    TEXT,
-    log        TEXT NOT NULL
+    log        TEXT
 );
+CREATE INDEX operations_logs ON operations (finished) WHERE log IS NOT NULL;
 CREATE INDEX operations_owner ON operations (owner, id);
 
 -- Answers that the platform aggregated: the results of an operation (its row), by task.
@@ -380,29 +402,33 @@ CREATE TRIGGER task_sums_kind AFTER UPDATE OF kind ON tasks WHEN NEW.kind <> OLD
     WHERE pool = NEW.pool AND kind = NEW.kind;
 END;
 
--- millis: from taking to submitting, of those that were submitted.
+-- Of those that were submitted, millis: from taking to submitting; answers: their tasks.
 CREATE TABLE assignment_sums (
     pool        INTEGER NOT NULL,
     status      TEXT NOT NULL,
     reward      TEXT NOT NULL,
     assignments INTEGER NOT NULL,
     millis      INTEGER NOT NULL,
+    answers     INTEGER NOT NULL,
     PRIMARY KEY (pool, status, reward)
 ) WITHOUT ROWID;
 CREATE TRIGGER assignment_sums_insert AFTER INSERT ON assignments BEGIN
-    INSERT INTO assignment_sums (pool, status, reward, assignments, millis)
-    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0))
-    ON CONFLICT (pool, status, reward) DO UPDATE SET
-        assignments = assignments + 1, millis = millis + excluded.millis;
+    INSERT INTO assignment_sums (pool, status, reward, assignments, millis, answers)
+    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0),
+        iif(NEW.submitted IS NULL, 0, NEW.size))
+    ON CONFLICT (pool, status, reward) DO UPDATE SET assignments = assignments + 1,
+        millis = millis + excluded.millis, answers = answers + excluded.answers;
 END;
 CREATE TRIGGER assignment_sums_update AFTER UPDATE OF status ON assignments BEGIN
-    UPDATE assignment_sums SET
-        assignments = assignments - 1, millis = millis - coalesce(OLD.submitted - OLD.created, 0)
+    UPDATE assignment_sums SET assignments = assignments - 1,
+        millis = millis - coalesce(OLD.submitted - OLD.created, 0),
+        answers = answers - iif(OLD.submitted IS NULL, 0, OLD.size)
     WHERE pool = OLD.pool AND status = OLD.status AND reward = OLD.reward;
-    INSERT INTO assignment_sums (pool, status, reward, assignments, millis)
-    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0))
-    ON CONFLICT (pool, status, reward) DO UPDATE SET
-        assignments = assignments + 1, millis = millis + excluded.millis;
+    INSERT INTO assignment_sums (pool, status, reward, assignments, millis, answers)
+    VALUES (NEW.pool, NEW.status, NEW.reward, 1, coalesce(NEW.submitted - NEW.created, 0),
+        iif(NEW.submitted IS NULL, 0, NEW.size))
+    ON CONFLICT (pool, status, reward) DO UPDATE SET assignments = assignments + 1,
+        millis = millis + excluded.millis, answers = answers + excluded.answers;
 END;
 
 -- When a worker last took or submitted a page.
@@ -463,15 +489,9 @@ CREATE INDEX webhook_deliveries_order ON webhook_deliveries (webhook, n);
 
 -- Metrics -----------------------------------------------------------------------------------------
 
--- Numbers that would take long to count, kept by the statements that change them.
+-- How many webhook events were delivered, and how many attempts failed.
 CREATE TABLE tallies (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO tallies (name, value) VALUES ('answers', 0), ('delivered', 0), ('failed', 0);
-
-CREATE TRIGGER tally_answers AFTER UPDATE OF submitted ON assignments
-    WHEN OLD.submitted IS NULL AND NEW.submitted IS NOT NULL BEGIN
-    UPDATE tallies SET value = value + (SELECT count(*) FROM answers WHERE assignment = NEW.n)
-        WHERE name = 'answers';
-END;
+INSERT INTO tallies (name, value) VALUES ('delivered', 0), ('failed', 0);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use quorate_toloka::limits::ASSIGNMENTS_PER_POOL;
 use quorate_toloka::types::{Decimal, EventType, TaskSpec, Values};
 use serde_json::{Value, json};
 
@@ -58,6 +59,14 @@ pub(crate) fn take(tx: &Tx<'_>, worker: &WorkerRow, pool: &PoolRow) -> Result<Ta
     let Some(page) = access::next_page(tx, worker, pool)? else {
         return Ok(Taken::Nothing(No::Tasks));
     };
+    let given = tx.number(
+        "SELECT sum(assignments) FROM assignment_sums WHERE pool = ?1",
+        [pool.id],
+    )?;
+    if given >= i64::from(ASSIGNMENTS_PER_POOL) {
+        lifecycle::close(tx, pool.id, "ASSIGNMENTS_LIMIT_EXCEEDED")?;
+        return Ok(Taken::Nothing(No::PoolClosed));
+    }
     let reward = access::reward(tx, worker, pool)?;
     if !tx.hold(&pool.owner, tx.cost(reward))? {
         lifecycle::close(tx, pool.id, "NOT_ENOUGH_BALANCE")?;
@@ -113,7 +122,11 @@ fn mix(
     pool: &PoolRow,
     mut tasks: Vec<i64>,
 ) -> Result<(Suite, Vec<i64>)> {
-    let shuffle = pool.mixer().shuffle_tasks_in_task_suite.unwrap_or(true);
+    let mixer = pool.mixer();
+    if mixer.mix_tasks_in_creation_order.unwrap_or(false) {
+        access::move_cursor(tx, worker, &tasks)?;
+    }
+    let shuffle = mixer.shuffle_tasks_in_task_suite.unwrap_or(true);
     mixer::arrange(
         &mut tasks,
         shuffle,

@@ -6,7 +6,7 @@ use axum::extract::State;
 use quorate_toloka::types::{DifferenceLevel, FieldSpec, Project, ProjectCheck, TaskSpec, Values};
 use serde_json::Value;
 
-use super::projects;
+use super::{forms, projects};
 use crate::{
     error::Result,
     http::{Answer, Body, Id, Requester, ok},
@@ -24,7 +24,7 @@ pub(super) async fn check(
     p.read(move |db| {
         let project = projects::find(db, &who.0, &id)?;
         let form: Project = body.parse()?;
-        projects::check(&form)?;
+        forms::check_project(db, &who.0, &form)?;
         Ok(ok(ProjectCheck {
             difference_level: Some(difference(&project.form, &form)?),
             other: Values::new(),

@@ -9,6 +9,7 @@ mod batch;
 mod bonuses;
 mod clone;
 mod difference;
+mod forms;
 mod messages;
 mod operations;
 mod pools;

@@ -8,7 +8,10 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use quorate_toloka::types::{Operation, Values};
+use quorate_toloka::{
+    limits::OPERATION_LOG_DAYS,
+    types::{Operation, Values},
+};
 use rusqlite::Row;
 use serde_json::Value;
 
@@ -48,8 +51,15 @@ pub(super) struct Done<'a> {
     pub(super) log: Vec<Value>,
 }
 
+/// How long a log is kept, in milliseconds.
+const LOG_MILLIS: i64 = OPERATION_LOG_DAYS as i64 * 86_400_000;
+
 /// Writes a finished operation and returns its id.
 pub(super) fn record(tx: &Tx<'_>, who: &str, done: Done<'_>) -> Result<String> {
+    tx.run(
+        "UPDATE operations SET log = NULL WHERE log IS NOT NULL AND finished <= ?1",
+        [tx.now() - LOG_MILLIS],
+    )?;
     let id = match done.id {
         Some(id) => id,
         None => ids::uuid(tx.settings.seed, "operation", tx.next()),
@@ -143,13 +153,18 @@ pub(super) async fn read(State(p): State<Platform>, who: Requester, Id(id): Id) 
 pub(super) async fn log(State(p): State<Platform>, who: Requester, Id(id): Id) -> Answer {
     p.read(move |db| {
         let operation = find(db, &who.0, &id)?;
-        let log: Option<String> = db.row(
-            "SELECT log FROM operations WHERE id = ?1",
-            [&operation.id],
+        let log: Option<Option<String>> = db.row(
+            "SELECT log FROM operations WHERE id = ?1 AND finished > ?2",
+            (&operation.id, db.now() - LOG_MILLIS),
             |row| row.get(0),
         )?;
         // The log was written as JSON; it can be megabytes, so it goes out as it is.
-        let body = log.unwrap_or_else(|| "[]".to_owned());
+        let body = log.flatten().ok_or_else(|| {
+            Error::conflict(
+                "OPERATION_LOGS_ARCHIVED",
+                format!("Logs are kept for {OPERATION_LOG_DAYS} days"),
+            )
+        })?;
         let response: Response =
             ([(header::CONTENT_TYPE, "application/json")], body).into_response();
         Ok(response)

@@ -1,15 +1,16 @@
 //! Pools, and trainings, which are pools with a skill.
 
 use axum::{extract::State, http::StatusCode, response::IntoResponse};
-use quorate_toloka::types::{Decimal, LocalizedText, Pool, PoolPatch, Skill, Training};
+use quorate_toloka::types::{LocalizedText, Pool, PoolPatch, Skill, Training};
 use serde_json::json;
 
 use super::{
+    forms,
     operations::{self, Done},
-    projects::{self, keep_collectors, name_collectors},
+    projects::{keep_collectors, name_collectors},
 };
 use crate::{
-    error::{Error, FieldErrors, Result, field_error},
+    error::{Error, Result},
     http::{Answer, Body, Id, Query, Requester, json, ok},
     lifecycle,
     list::{self, Kind, Spec, Use},
@@ -33,175 +34,10 @@ const LIST: Spec = Spec {
     max_limit: 300,
 };
 
-/// The highest price of a page: far above any real one, far below where sums overflow.
-const MOST_DOLLARS: u32 = 10_000;
-
-/// What a field may be; the errors of a form.
-struct Check(FieldErrors);
-
-impl Check {
-    fn required(&mut self, path: &str, missing: bool) {
-        if missing {
-            self.0.insert(
-                path.to_owned(),
-                field_error("VALUE_REQUIRED", "Value must be present"),
-            );
-        }
-    }
-
-    fn range(&mut self, path: &str, value: Option<impl Into<i64>>, least: i64, most: i64) {
-        let Some(value) = value.map(Into::into) else {
-            return;
-        };
-        if value < least || value > most {
-            let message = format!("Value must be between {least} and {most}");
-            self.0
-                .insert(path.to_owned(), field_error("VALUE_OUT_OF_BOUNDS", message));
-        }
-    }
-
-    fn price(&mut self, path: &str, price: Option<Decimal>) {
-        let Some(price) = price.filter(|price| !price.is_zero()) else {
-            return;
-        };
-        if price < Decimal::new(5, 3) || price > Decimal::from(MOST_DOLLARS) {
-            let message = format!("A page costs 0.005 to {MOST_DOLLARS} dollars, or nothing");
-            self.0
-                .insert(path.to_owned(), field_error("VALUE_OUT_OF_BOUNDS", message));
-        }
-    }
-
-    fn exists(&mut self, path: &str, what: &str, id: &str, found: bool) {
-        if !id.is_empty() && !found {
-            let message = format!("There is no {what} `{id}`");
-            self.0.insert(
-                path.to_owned(),
-                field_error("ENTITY_DOES_NOT_EXIST", message),
-            );
-        }
-    }
-
-    fn finish(self) -> Result<()> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::validation(self.0))
-        }
-    }
-}
-
-/// The active project that a form names.
-fn project_of(db: &Db<'_>, who: &str, id: &str) -> Result<Option<ProjectRow>> {
-    match projects::find(db, who, id) {
-        Ok(project) if project.status == "ACTIVE" => Ok(Some(project)),
-        Ok(_) => Err(Error::conflict(
-            "PROJECT_INAPPROPRIATE_STATUS",
-            format!("Project {id} is archived"),
-        )),
-        Err(_) => Ok(None),
-    }
-}
-
-/// Checks how many tasks a page has and how many workers a task gets.
-fn check_counts(form: &Pool, check: &mut Check) {
-    if let Some(mixer) = &form.mixer_config {
-        for (name, count) in [
-            ("real_tasks_count", mixer.real_tasks_count),
-            ("golden_tasks_count", mixer.golden_tasks_count),
-            ("training_tasks_count", mixer.training_tasks_count),
-        ] {
-            check.range(&format!("mixer_config.{name}"), Some(count), 0, 500);
-        }
-    }
-    if let Some(defaults) = &form.defaults {
-        // The reference says 1 or more; clients send 0 for a kind of work that the pool has not.
-        for (name, overlap) in [
-            (
-                "default_overlap_for_new_task_suites",
-                defaults.default_overlap_for_new_task_suites,
-            ),
-            (
-                "default_overlap_for_new_tasks",
-                defaults.default_overlap_for_new_tasks,
-            ),
-        ] {
-            check.range(&format!("defaults.{name}"), overlap, 0, 30_000);
-        }
-    }
-}
-
-/// Checks that the training that a pool asks for is there.
-fn check_required_training(db: &Db<'_>, who: &str, form: &Pool, check: &mut Check) {
-    if let Some(required) = form
-        .quality_control
-        .as_ref()
-        .and_then(|one| one.training_requirement.as_ref())
-    {
-        let path = "quality_control.training_requirement.training_pool_id";
-        let id = &required.training_pool_id;
-        check.required(path, id.is_empty());
-        let found = db
-            .pool_of(who, id)
-            .is_ok_and(|training| training.is_training());
-        check.exists(path, "training", id, found);
-        check.range(
-            "quality_control.training_requirement.training_passing_skill_value",
-            required.training_passing_skill_value,
-            0,
-            100,
-        );
-    }
-}
-
-fn check_pool(db: &Db<'_>, who: &str, form: &Pool) -> Result<ProjectRow> {
-    let project = project_of(db, who, &form.project_id)?;
-    let mut check = Check(FieldErrors::new());
-    check.required("project_id", form.project_id.is_empty());
-    check.exists("project_id", "project", &form.project_id, project.is_some());
-    check.required("private_name", form.private_name.trim().is_empty());
-    check.required("will_expire", form.will_expire.is_none());
-    check.required(
-        "reward_per_assignment",
-        form.reward_per_assignment.is_none(),
-    );
-    check.required(
-        "assignment_max_duration_seconds",
-        form.assignment_max_duration_seconds.is_none(),
-    );
-    check.required("defaults", form.defaults.is_none());
-    check.range(
-        "assignment_max_duration_seconds",
-        form.assignment_max_duration_seconds,
-        5,
-        2_147_483_647,
-    );
-    check.range(
-        "auto_close_after_complete_delay_seconds",
-        form.auto_close_after_complete_delay_seconds,
-        0,
-        259_200,
-    );
-    check.range("auto_accept_period_day", form.auto_accept_period_day, 1, 21);
-    check.range("priority", form.priority, -100, 100);
-    check.price("reward_per_assignment", form.reward_per_assignment);
-    let intervals = form
-        .dynamic_pricing_config
-        .iter()
-        .flat_map(|pricing| &pricing.intervals);
-    for (index, interval) in intervals.enumerate() {
-        let path = format!("dynamic_pricing_config.intervals.{index}.reward_per_assignment");
-        check.price(&path, interval.reward_per_assignment);
-    }
-    check_counts(form, &mut check);
-    check_required_training(db, who, form, &mut check);
-    check.finish()?;
-    project.ok_or_else(|| Error::not_found("project", &form.project_id))
-}
-
 pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body) -> Answer {
     p.write(move |tx| {
         let mut form: Pool = body.parse()?;
-        let project = check_pool(tx, &who.0, &form)?;
+        let project = forms::check_pool(tx, &who.0, &form)?;
         let id = insert(tx, &who.0, project.id, &mut form)?;
         Ok(json(StatusCode::CREATED, tx.pool(id)?.wire()))
     })
@@ -257,7 +93,7 @@ pub(super) async fn update(
         }
         let mut form: Pool = body.parse()?;
         form.project_id = pool.project.to_string();
-        check_pool(tx, &who.0, &form)?;
+        forms::check_pool(tx, &who.0, &form)?;
         name_collectors(tx, form.quality_control.as_mut());
         tx.run(
             "UPDATE pools SET body = ?2, will_expire = ?3, priority = ?4 WHERE id = ?1",
@@ -287,9 +123,7 @@ pub(super) async fn patch(
             return Err(Error::state("The pool is archived", &["OPEN", "CLOSED"]));
         }
         let form: PoolPatch = body.parse()?;
-        let mut check = Check(FieldErrors::new());
-        check.range("priority", form.priority, -100, 100);
-        check.finish()?;
+        forms::check_priority(form.priority)?;
         if let Some(priority) = form.priority {
             tx.run(
                 "UPDATE pools SET priority = ?2 WHERE id = ?1",
@@ -330,37 +164,6 @@ pub(super) fn training_of(db: &Db<'_>, who: &str, id: &str) -> Result<PoolRow> {
     }
 }
 
-fn check_training(db: &Db<'_>, who: &str, form: &Training) -> Result<ProjectRow> {
-    let project = project_of(db, who, &form.project_id)?;
-    let count = "training_tasks_in_task_suite_count";
-    let mut check = Check(FieldErrors::new());
-    check.required("project_id", form.project_id.is_empty());
-    check.exists("project_id", "project", &form.project_id, project.is_some());
-    check.required("private_name", form.private_name.trim().is_empty());
-    check.required(count, form.training_tasks_in_task_suite_count.is_none());
-    check.range(count, form.training_tasks_in_task_suite_count, 0, 500);
-    check.range(
-        "task_suites_required_to_pass",
-        form.task_suites_required_to_pass,
-        0,
-        500,
-    );
-    check.range(
-        "retry_training_after_days",
-        form.retry_training_after_days,
-        1,
-        36_500,
-    );
-    check.range(
-        "assignment_max_duration_seconds",
-        form.assignment_max_duration_seconds,
-        5,
-        2_147_483_647,
-    );
-    check.finish()?;
-    project.ok_or_else(|| Error::not_found("project", &form.project_id))
-}
-
 pub(super) async fn create_training(
     State(p): State<Platform>,
     who: Requester,
@@ -368,7 +171,7 @@ pub(super) async fn create_training(
 ) -> Answer {
     p.write(move |tx| {
         let form: Training = body.parse()?;
-        let project = check_training(tx, &who.0, &form)?;
+        let project = forms::check_training(tx, &who.0, &form)?;
         let id = insert_training(tx, &who.0, &project, &form)?;
         Ok(json(StatusCode::CREATED, tx.pool(id)?.wire_training()?))
     })
@@ -409,7 +212,7 @@ pub(super) async fn update_training(
         must_be_closed(&pool)?;
         let mut form: Training = body.parse()?;
         form.project_id = pool.project.to_string();
-        check_training(tx, &who.0, &form)?;
+        forms::check_training(tx, &who.0, &form)?;
         tx.run(
             "UPDATE pools SET body = ?2 WHERE id = ?1",
             (pool.id, training_body(&form)?),

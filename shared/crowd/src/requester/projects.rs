@@ -4,9 +4,12 @@ use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use quorate_toloka::types::{Project, QualityControl};
 use serde_json::json;
 
-use super::operations::{self, Done};
+use super::{
+    forms,
+    operations::{self, Done},
+};
 use crate::{
-    error::{Error, FieldErrors, Result, field_error},
+    error::{Error, Result},
     http::{Answer, Body, Id, Query, Requester, json, ok},
     ids,
     list::{self, Kind, Spec, Use},
@@ -53,27 +56,6 @@ pub(super) fn find(db: &Db<'_>, who: &str, id: &str) -> Result<ProjectRow> {
     Ok(project)
 }
 
-pub(super) fn check(form: &Project) -> Result<()> {
-    let mut errors = FieldErrors::new();
-    if form.public_name.trim().is_empty() {
-        errors.insert(
-            "public_name".into(),
-            field_error("VALUE_REQUIRED", "Value must be present"),
-        );
-    }
-    if form.task_spec.is_none() {
-        errors.insert(
-            "task_spec".into(),
-            field_error("VALUE_REQUIRED", "Value must be present"),
-        );
-    }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::validation(errors))
-    }
-}
-
 /// Writes down the collectors of a pool, or of a project (`pool` 0): instead of those it had.
 pub(super) fn keep_collectors(
     tx: &Tx<'_>,
@@ -110,7 +92,7 @@ pub(super) fn name_collectors(tx: &Tx<'_>, quality: Option<&mut QualityControl>)
 pub(super) async fn create(State(p): State<Platform>, who: Requester, body: Body) -> Answer {
     p.write(move |tx| {
         let mut form: Project = body.parse()?;
-        check(&form)?;
+        forms::check_project(tx, &who.0, &form)?;
         name_collectors(tx, form.quality_control.as_mut());
         let id = tx.next_decimal("projects")?;
         tx.run(
@@ -132,7 +114,7 @@ pub(super) async fn update(
     p.write(move |tx| {
         let project = find(tx, &who.0, &id)?;
         let mut form: Project = body.parse()?;
-        check(&form)?;
+        forms::check_project(tx, &who.0, &form)?;
         name_collectors(tx, form.quality_control.as_mut());
         tx.run(
             "UPDATE projects SET body = ?2 WHERE id = ?1",

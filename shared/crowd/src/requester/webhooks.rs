@@ -111,7 +111,12 @@ impl Form {
         };
         let receiver = url.and_then(receiver);
         if url.is_some() && receiver.is_none() {
-            let message = "Give an address such as https://example.com/toloka".to_owned();
+            let message = if cfg!(feature = "tls") {
+                "Give an address such as https://example.com/toloka".to_owned()
+            } else {
+                "Give an http address; https needs a program that is built with the feature `tls`"
+                    .to_owned()
+            };
             refuse("webhook_url", "INVALID_URL_SYNTAX", message);
         }
         if let Some(EventType::Unknown(kind)) = &event {
@@ -217,7 +222,8 @@ fn text<'a>(item: &'a Value, name: &str, errors: &mut FieldErrors) -> Option<&'a
 /// Scheme, host and port of an address that can be posted to.
 fn receiver(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
-    let http = matches!(url.scheme(), "http" | "https") && url.has_host();
+    let spoken = url.scheme() == "http" || (cfg!(feature = "tls") && url.scheme() == "https");
+    let http = spoken && url.has_host();
     http.then(|| url.origin().ascii_serialization())
 }
 

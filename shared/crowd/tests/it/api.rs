@@ -696,3 +696,122 @@ async fn the_clickbait_flow_is_accepted_as_its_client_sends_it() {
         json!({"type": "NORMAL", "value": 0, "infinite": false, "approximate": false})
     );
 }
+
+/// The path and code of every field that a form is refused for.
+async fn refused(w: &World, path: &str, form: Value) -> Vec<(String, String)> {
+    let (status, answer) = w.call("POST", path, form).await;
+    assert_eq!(status, 400, "{answer}");
+    let fields = answer["payload"].as_object().unwrap();
+    let refused = fields
+        .iter()
+        .map(|(path, error)| (path.clone(), error["code"].as_str().unwrap().to_owned()));
+    refused.collect()
+}
+
+#[tokio::test]
+async fn every_wrong_setting_of_a_pool_is_named() {
+    let w = World::new().await;
+    let project = w.project().await;
+    let rule = |condition: &str, action: Value| {
+        json!({
+        "conditions": [{"key": condition, "operator": "GTE", "value": 1}], "action": action})
+    };
+    let form = json!({
+        "project_id": project, "private_name": "p", "will_expire": "2027-01-01T00:00:00",
+        "reward_per_assignment": 0.001, "assignment_max_duration_seconds": 1, "defaults": {},
+        "auto_accept_period_day": 22, "priority": 101,
+        "mixer_config": {"real_tasks_count": 501, "golden_tasks_count": 1, "training_tasks_count": 0,
+            "golden_task_distribution_function": {"scope": "TOWN", "distribution": "UNIFORM", "window_days": 366,
+                "intervals": [{"from": 5, "to": 1}]}},
+        "filter": {"and": [{"category": "hobby", "key": "x", "operator": "LIKE", "value": 1}]},
+        "dynamic_pricing_config": {"type": "SKILL", "skill_id": "1", "intervals": [
+            {"from": 0, "to": 50, "reward_per_assignment": 0.1}, {"from": 50, "to": 100, "reward_per_assignment": 0.2}]},
+        "dynamic_overlap_config": {"type": "BASIC", "max_overlap": 0, "min_confidence": 1.5,
+            "answer_weight_skill_id": "1", "fields": [{"name": "colour"}]},
+        "speed_quality_balance": {"type": "TOP_PERCENTAGE_BY_QUALITY", "percent": 5},
+        "quality_control": {
+            "checkpoints_config": {"real_settings": {"target_overlap": 0}},
+            "training_requirement": {"training_pool_id": "1", "training_passing_skill_value": 101},
+            "configs": [
+                {"collector_config": {"type": "TEA_LEAVES"}, "rules": []},
+                {"collector_config": {"type": "MAJORITY_VOTE", "parameters": {"history_size": 0}}, "rules": [
+                    rule("skipped_in_row_count", json!({"type": "RESTRICTION_V2", "parameters": {"scope": "TOWN", "duration_unit": "DAYS"}})),
+                    rule("correct_answers_rate", json!({"type": "SET_SKILL_FROM_OUTPUT_FIELD", "parameters": {"skill_id": "1", "from_field": "fail_rate"}})),
+                    rule("correct_answers_rate", json!({"type": "CHANGE_OVERLAP", "parameters": {}})),
+                    rule("correct_answers_rate", json!({"type": "TICKLE", "parameters": {}}))]}]},
+    });
+    let refused = refused(&w, "/api/v1/pools", form).await;
+    let refused: Vec<String> = refused
+        .into_iter()
+        .map(|(path, code)| format!("{path} {code}"))
+        .collect();
+    let q = "quality_control.configs.1";
+    let expected = [
+        "assignment_max_duration_seconds VALUE_OUT_OF_BOUNDS".to_owned(),
+        "auto_accept_period_day VALUE_OUT_OF_BOUNDS".to_owned(),
+        "dynamic_overlap_config.answer_weight_skill_id ENTITY_DOES_NOT_EXIST".to_owned(),
+        "dynamic_overlap_config.fields.0.name VALUE_NOT_ALLOWED".to_owned(),
+        "dynamic_overlap_config.max_overlap VALUE_OUT_OF_BOUNDS".to_owned(),
+        "dynamic_overlap_config.min_confidence VALUE_OUT_OF_BOUNDS".to_owned(),
+        "dynamic_pricing_config.intervals INVALID_VALUE".to_owned(),
+        "dynamic_pricing_config.skill_id ENTITY_DOES_NOT_EXIST".to_owned(),
+        "filter.category UNKNOWN_ENUM_VALUE".to_owned(),
+        "filter.operator UNKNOWN_ENUM_VALUE".to_owned(),
+        "mixer_config.golden_task_distribution_function.intervals.0.frequency VALUE_REQUIRED".to_owned(),
+        "mixer_config.golden_task_distribution_function.intervals.0.from VALUE_OUT_OF_BOUNDS".to_owned(),
+        "mixer_config.golden_task_distribution_function.scope UNKNOWN_ENUM_VALUE".to_owned(),
+        "mixer_config.golden_task_distribution_function.window_days VALUE_OUT_OF_BOUNDS".to_owned(),
+        "mixer_config.real_tasks_count VALUE_OUT_OF_BOUNDS".to_owned(),
+        "priority VALUE_OUT_OF_BOUNDS".to_owned(),
+        "quality_control.checkpoints_config.real_settings.target_overlap VALUE_OUT_OF_BOUNDS".to_owned(),
+        "quality_control.checkpoints_config.real_settings.task_distribution_function VALUE_REQUIRED".to_owned(),
+        "quality_control.configs.0.collector_config.type UNKNOWN_ENUM_VALUE".to_owned(),
+        format!("{q}.collector_config.parameters.answer_threshold VALUE_REQUIRED"),
+        format!("{q}.collector_config.parameters.history_size VALUE_OUT_OF_BOUNDS"),
+        format!("{q}.rules.0.action.parameters.duration VALUE_REQUIRED"),
+        format!("{q}.rules.0.action.parameters.scope UNKNOWN_ENUM_VALUE"),
+        format!("{q}.rules.0.conditions.0.key VALUE_NOT_ALLOWED"),
+        format!("{q}.rules.1.action.parameters.from_field VALUE_NOT_ALLOWED"),
+        format!("{q}.rules.1.action.parameters.skill_id ENTITY_DOES_NOT_EXIST"),
+        format!("{q}.rules.2.action.parameters.delta VALUE_REQUIRED"),
+        format!("{q}.rules.3.action.type UNKNOWN_ENUM_VALUE"),
+        "quality_control.training_requirement.training_passing_skill_value VALUE_OUT_OF_BOUNDS".to_owned(),
+        "quality_control.training_requirement.training_pool_id ENTITY_DOES_NOT_EXIST".to_owned(),
+        "reward_per_assignment VALUE_OUT_OF_BOUNDS".to_owned(),
+        "speed_quality_balance.percent VALUE_OUT_OF_BOUNDS".to_owned(),
+    ];
+    assert_eq!(refused, expected);
+}
+
+#[tokio::test]
+async fn every_wrong_field_of_a_project_is_named() {
+    let w = World::new().await;
+    let form = json!({
+        "assignments_issuing_type": "BY_POST",
+        "task_spec": {
+            "input_spec": {"photo": {"type": "file"}, "n": {"type": "integer", "min_value": 3, "max_value": 2}},
+            "output_spec": {"x": {"type": "smell"}, "y": {"type": "string", "min_length": 9, "max_length": 2}},
+            "view_spec": {"type": "tb", "config": "{not json"}},
+        "quality_control": {"configs": [{"collector_config": {"type": "INCOME"}, "rules": [{"conditions": [], "action": {"type": "SET_SKILL"}}]}]},
+    });
+    let refused = refused(&w, "/api/v1/projects", form).await;
+    let refused: Vec<String> = refused
+        .into_iter()
+        .map(|(path, code)| format!("{path} {code}"))
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            "assignments_issuing_type UNKNOWN_ENUM_VALUE",
+            "public_name VALUE_REQUIRED",
+            "quality_control.configs.0.rules.0.action.parameters.skill_id VALUE_REQUIRED",
+            "quality_control.configs.0.rules.0.action.parameters.skill_value VALUE_REQUIRED",
+            "quality_control.configs.0.rules.0.conditions VALUE_REQUIRED",
+            "task_spec.input_spec.n.min_value VALUE_OUT_OF_BOUNDS",
+            "task_spec.input_spec.photo.type VALUE_NOT_ALLOWED",
+            "task_spec.output_spec.x.type UNKNOWN_ENUM_VALUE",
+            "task_spec.output_spec.y.min_length VALUE_OUT_OF_BOUNDS",
+            "task_spec.view_spec.config JSON_EXPECTED",
+        ]
+    );
+}

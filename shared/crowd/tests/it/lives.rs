@@ -294,3 +294,31 @@ async fn figures_of_a_pool() {
     let operation = w.ok("POST", "/api/staging/analytics-2", asked).await;
     assert_eq!(operation["details"]["value"][0]["result"]["value"], 33);
 }
+
+#[tokio::test]
+async fn the_log_of_an_operation_is_kept_for_a_month() {
+    let w = World::new().await;
+    let pool = w.pool(&w.project().await, json!({})).await;
+    let path = "/api/v1/tasks?async_mode=true&allow_defaults=true";
+    let operation = w.ok("POST", path, json!([real(&pool, 1)])).await;
+    let operation = format!("/api/v1/operations/{}", id(&operation));
+    w.pass(30 * 86_400 - 1);
+    assert_eq!(
+        w.get(&format!("{operation}/log")).await[0]["type"],
+        "TASK_CREATE"
+    );
+    w.pass(1);
+    let gone = (409, "OPERATION_LOGS_ARCHIVED".to_owned());
+    assert_eq!(
+        w.fails("GET", &format!("{operation}/log"), Value::Null)
+            .await,
+        gone
+    );
+    w.ok("POST", path, json!([real(&pool, 2)])).await;
+    assert_eq!(
+        w.fails("GET", &format!("{operation}/log"), Value::Null)
+            .await,
+        gone
+    );
+    assert_eq!(w.get(&operation).await["status"], "SUCCESS");
+}

@@ -182,3 +182,44 @@ async fn the_same_seed_and_requests_give_the_same_pages() {
     }
     assert_eq!(runs[0], runs[1]);
 }
+
+#[tokio::test]
+async fn in_creation_order_what_comes_back_is_given_out_before_what_is_newer() {
+    let w = World::new().await;
+    let mixer = json!({"real_tasks_count": 2, "golden_tasks_count": 0, "mix_tasks_in_creation_order": true, "shuffle_tasks_in_task_suite": false});
+    let over = json!({"mixer_config": mixer, "defaults": {"default_overlap_for_new_tasks": 1}});
+    let pool = w.pool(&w.project().await, over).await;
+    let ids = w.tasks(many(12, |n| real(&pool, n))).await;
+    w.open(&pool).await;
+    let (a, b, c) = (
+        w.worker("a").await,
+        w.worker("b").await,
+        w.worker("c").await,
+    );
+    let first = w.take(&a, &pool).await.unwrap();
+    assert_eq!(task_ids(&w.take(&b, &pool).await.unwrap()), ids[2..4]);
+    let skip = format!("/assignments/{}/skip", first["id"].as_str().unwrap());
+    w.work(&a, "POST", &skip, Value::Null).await;
+    // Somebody asks for more answers to an old task.
+    let path = format!("/api/v1/tasks/{}", ids[3]);
+    w.ok("PATCH", &path, json!({"overlap": 2})).await;
+    assert_eq!(
+        task_ids(&w.take(&b, &pool).await.unwrap()),
+        ids[..2],
+        "b is past them"
+    );
+    assert_eq!(
+        task_ids(&w.take(&b, &pool).await.unwrap()),
+        ids[4..6],
+        "b has had the old one"
+    );
+    assert_eq!(
+        task_ids(&w.take(&c, &pool).await.unwrap()),
+        [ids[3].clone(), ids[6].clone()]
+    );
+    assert_eq!(
+        task_ids(&w.take(&a, &pool).await.unwrap()),
+        ids[7..9],
+        "a skipped the first two"
+    );
+}

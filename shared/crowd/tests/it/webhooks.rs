@@ -1036,10 +1036,54 @@ fn kind_of(kind: &EventType) -> &'static str {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
     fn every_event_is_told_in_order_whatever_fails(steps in prop::collection::vec(step(), 5..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(check_steps(steps));
     }
+}
+
+#[tokio::test]
+async fn the_end_of_dynamic_overlap_is_told_with_its_answer() {
+    let w = World::new().await;
+    let r = Receiver::new().await;
+    let skill = w.skill("control").await;
+    let over = json!({
+        "mixer_config": {"real_tasks_count": 1},
+        "defaults": {"default_overlap_for_new_tasks": 1},
+        "dynamic_overlap_config": {"type": "BASIC", "max_overlap": 3, "min_confidence": 0.9,
+            "answer_weight_skill_id": skill, "fields": [{"name": "result"}]}});
+    let pool = open_pool(&w, 1, over).await;
+    w.ok(
+        "PUT",
+        PATH,
+        subscription(&pool, "DYNAMIC_OVERLAP_COMPLETED", &r.url),
+    )
+    .await;
+    let mut pages = Vec::new();
+    for name in ["a", "b"] {
+        let worker = w.worker(name).await;
+        let body = json!({"skill_id": skill, "user_id": worker.id, "value": 80});
+        w.ok("PUT", "/api/v1/user-skills", body).await;
+        w.platform().deliver().await.unwrap();
+        assert!(r.all_events().is_empty(), "one answer is not sure enough");
+        pages.push(w.do_page(&worker, &pool, 60, "cat").await);
+    }
+    w.platform().deliver().await.unwrap();
+    let event = r.deliveries(&w).concat().remove(0);
+    assert_eq!(
+        event.task_id.as_ref(),
+        pages[0]["tasks"][0]["id"]
+            .as_str()
+            .map(str::to_owned)
+            .as_ref()
+    );
+    assert_eq!(
+        event.assignment_ids.unwrap(),
+        pages.iter().map(id).collect::<Vec<_>>()
+    );
+    assert_eq!(event.output_values.unwrap()["result"], "cat");
+    // .8 × .8 against .2 × .2.
+    assert_eq!(event.confidence.unwrap().round_dp(3).to_string(), "0.941");
 }

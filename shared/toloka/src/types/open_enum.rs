@@ -23,6 +23,12 @@ macro_rules! open_enum {
                     Self::Unknown(value) => value,
                 }
             }
+
+            /// Whether this version knows the value.
+            #[must_use]
+            pub fn is_known(&self) -> bool {
+                !matches!(self, Self::Unknown(_))
+            }
         }
 
         impl Default for $name {
