@@ -31,6 +31,8 @@ const PAGES_ALONE: usize = 200;
 /// Pages of each of the workers at once.
 const PAGES_AT_ONCE: usize = 40;
 const TASKS_PER_PAGE: usize = 10;
+/// Control tasks.
+const GOLDEN: usize = 5_000;
 /// Answers that are listed.
 const ANSWERS: usize = 1_000_000;
 
@@ -154,16 +156,29 @@ impl Bench {
                 "view_spec": {"type": "tb", "config": "{}"}},
         }))?;
         let project = client.create_project(&project).await?;
+        // Rules such as real pools have; nobody breaks these.
+        let ban = json!({"type": "RESTRICTION_V2", "parameters": {"scope": "POOL", "duration_unit": "PERMANENT"}});
         let pool: Pool = serde_json::from_value(json!({
             "project_id": project.id, "private_name": "large", "will_expire": "2100-01-01T00:00:00",
             "reward_per_assignment": 0.01, "assignment_max_duration_seconds": 3600,
             "defaults": {"default_overlap_for_new_tasks": 3, "default_overlap_for_new_task_suites": 3},
-            "mixer_config": {"real_tasks_count": TASKS_PER_PAGE, "golden_tasks_count": 0, "training_tasks_count": 0},
+            "mixer_config": {"real_tasks_count": TASKS_PER_PAGE - 1, "golden_tasks_count": 1, "training_tasks_count": 0},
+            "quality_control": {"configs": [
+                {"collector_config": {"type": "GOLDEN_SET", "parameters": {"history_size": 10}}, "rules": [{
+                    "conditions": [{"key": "golden_set_correct_answers_rate", "operator": "LT", "value": 60}],
+                    "action": ban}]},
+                {"collector_config": {"type": "ASSIGNMENT_SUBMIT_TIME", "parameters": {"history_size": 5, "fast_submit_threshold_seconds": 1}}, "rules": [{
+                    "conditions": [{"key": "fast_submitted_count", "operator": "GT", "value": 5}],
+                    "action": ban}]},
+                {"collector_config": {"type": "MAJORITY_VOTE", "parameters": {"history_size": 10, "answer_threshold": 2}}, "rules": [{
+                    "conditions": [{"key": "correct_answers_rate", "operator": "LT", "value": 60}],
+                    "action": ban}]}]},
         }))?;
         let pool = client.create_pool(&pool).await?.id;
         let began = Instant::now();
         create(&client, &pool, size).await?;
         tell("tasks created", size, began.elapsed());
+        create_golden(&client, &pool).await?;
         let began = Instant::now();
         client.open_pool(&pool).await?;
         println!(
@@ -337,6 +352,21 @@ async fn create(client: &Client, pool: &str, size: usize) -> Result<()> {
             batch.clear();
         }
     }
+    Ok(())
+}
+
+/// Uploads control tasks, enough for every page of every worker.
+async fn create_golden(client: &Client, pool: &str) -> Result<()> {
+    let golden = |n: usize| {
+        serde_json::from_value::<Task>(json!({
+            "pool_id": pool, "infinite_overlap": true,
+            "input_values": {"image": format!("https://images.example.com/golden/{n:05}.jpg")},
+            "known_solutions": [{"output_values": {"result": "cat"}}]}))
+    };
+    let tasks: std::result::Result<Vec<Task>, _> = (0..GOLDEN).map(golden).collect();
+    client
+        .create_tasks(&tasks?, &CreateOptions::new(Uuid::from_u64_pair(2, 0)))
+        .await?;
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 """Three published examples as a requester writes them with toloka-kit.
 
-Each takes a client and gives the answers as `get_assignments_df` brings them. They differ from the
-originals in how often they ask whether a pool is done: its day is minutes here.
+Each takes a client, and how many hours its pool stays open at most; it gives the answers as
+`get_assignments_df` brings them. They differ from the originals in how often they ask whether a pool is
+done: its day is minutes here.
 """
 
 from __future__ import annotations
@@ -36,10 +37,6 @@ def wait_pool(client: toloka.TolokaClient, pool_id: str) -> None:
     wait_for(f"pool {pool_id} is closed", closed, SECONDS)
 
 
-def expiry() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365)
-
-
 def ban(comment: str, *, days: int = 1) -> toloka.actions.RestrictionV2:
     return toloka.actions.RestrictionV2(
         scope=toloka.user_restriction.UserRestriction.PROJECT,
@@ -49,7 +46,7 @@ def ban(comment: str, *, days: int = 1) -> toloka.actions.RestrictionV2:
     )
 
 
-def introduction(client: toloka.TolokaClient) -> pandas.DataFrame:
+def introduction(client: toloka.TolokaClient, hours: float) -> pandas.DataFrame:
     """Cats and dogs: the first steps of every requester."""
     assert client.get_requester().balance > 0
     image = tb.view.ImageViewV1(tb.data.InputData("image"), ratio=[1, 1])
@@ -78,7 +75,7 @@ def introduction(client: toloka.TolokaClient) -> pandas.DataFrame:
         project_id=project.id,
         private_name="Pool 1",
         may_contain_adult_content=False,
-        will_expire=expiry(),
+        will_expire=project.created + datetime.timedelta(hours=hours),
         reward_per_assignment=0.01,
         assignment_max_duration_seconds=60 * 5,
         defaults=toloka.Pool.Defaults(default_overlap_for_new_tasks=3, default_overlap_for_new_task_suites=0),
@@ -101,7 +98,7 @@ def introduction(client: toloka.TolokaClient) -> pandas.DataFrame:
     return client.get_assignments_df(pool.id)
 
 
-def binary_classification(client: toloka.TolokaClient) -> pandas.DataFrame:
+def binary_classification(client: toloka.TolokaClient, hours: float) -> pandas.DataFrame:
     """Cats, dogs and neither, with control tasks and rules about who may go on."""
     assert client.get_requester().balance > 0
     result = tb.data.OutputData("result")
@@ -140,7 +137,7 @@ def binary_classification(client: toloka.TolokaClient) -> pandas.DataFrame:
         project_id=project.id,
         private_name="Pool 1",
         may_contain_adult_content=False,
-        will_expire=expiry(),
+        will_expire=project.created + datetime.timedelta(hours=hours),
         reward_per_assignment=0.01,
         assignment_max_duration_seconds=60 * 10,
         defaults=toloka.Pool.Defaults(default_overlap_for_new_task_suites=3),
@@ -185,7 +182,7 @@ def text_classification(client: toloka.TolokaClient, hours: float) -> pandas.Dat
     """Headlines, from configurations in files: a training, then a pool for who passed it.
 
     Its control tasks have the pool's overlap and run out before the pool is done: it ends when its
-    time is over, so many hours after the project was made.
+    time is over.
     """
     configs = {part: json.loads((CLICKBAIT / f"{part}.json").read_text()) for part in ("project", "exam", "pool")}
     project = client.create_project(toloka.Project.structure(configs["project"]))
@@ -202,8 +199,6 @@ def text_classification(client: toloka.TolokaClient, hours: float) -> pandas.Dat
     golden, exam, real = recorded.tasks("text-classification-flow")
     for pool_id, rows, open_pool in ((pool.id, golden, False), (training.id, exam, True), (pool.id, real, False)):
         tasks = [toloka.Task.structure({**row, "pool_id": pool_id}) for row in rows]
-        for task in tasks:
-            task._unexpected = {}
         created = client.create_tasks(tasks, allow_defaults=True, open_pool=open_pool, skip_invalid_items=False)
         assert len(created.items) == len(rows)
     assert client.get_pool(pool.id).is_closed()

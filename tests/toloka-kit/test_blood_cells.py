@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +19,8 @@ from toloka.client.collectors import AssignmentSubmitTime, GoldenSet
 
 from conftest import DEMO
 from crowd import Crowd
-from scripts import ban, expiry, wait_pool
+from objects import expiry
+from scripts import ban, wait_pool
 
 CELLS = {"NEUTROPHIL": "neutrophil", "EOSINOPHIL": "eosinophil", "LYMPHOCYTE": "lymphocyte", "MONOCYTE": "monocyte"}
 OVERLAP = 5
@@ -219,7 +221,9 @@ def cells(simulated: Crowd) -> Iterator[Cells]:
     exam = open_exam(client, training, exam_skill)
     main = open_main(client, training, exam_skill, quality_skill)
     wait_pool(client, main.id)
+    # Their tasks are never used up, so these two are never done.
     for pool_id in (training.id, exam.id):
+        assert client.get_pool(pool_id).is_open()
         assert client.close_pool(pool_id).is_closed()
     [training_skill] = [one.id for one in client.get_skills() if one.training and "blood cell" in one.name]
     yield Cells(client, exam_skill, quality_skill, training.id, training_skill, exam.id, main.id)
@@ -272,17 +276,32 @@ def test_the_first_attempt_at_the_training_counts(cells: Cells) -> None:
             assert task.known_solutions[0].output_values == answer.output_values
 
 
+def control_rates(cells: Cells) -> pandas.Series:
+    """By worker: the share of control tasks answered right in the main pool."""
+    answers = cells.answers()
+    answers = answers[answers["GOLDEN:result"].notna()]
+    right = answers["OUTPUT:result"] == answers["GOLDEN:result"]
+    return right.groupby(answers["ASSIGNMENT:worker_id"]).mean()
+
+
 def test_who_was_fast_or_wrong_is_banned_and_nobody_else(cells: Cells) -> None:
     bans = cells.bans()
     fast = {page.user_id for page in cells.pages(cells.exam) if page.submitted - page.created < FAST_EXAM}
     fast |= {page.user_id for page in cells.pages(cells.main) if page.submitted - page.created < FAST_PAGE}
-    answers = cells.answers()
-    answers = answers[answers["GOLDEN:result"].notna()]
-    right = (answers["OUTPUT:result"] == answers["GOLDEN:result"]).groupby(answers["ASSIGNMENT:worker_id"]).mean()
-    wrong = set(right[right < 0.8].index)
+    rates = control_rates(cells)
+    wrong = set(rates[rates < 0.8].index)
     assert fast and wrong - fast
     assert set(bans) == fast | wrong
     assert all(one.will_expire is None for one in bans.values())
+
+
+def test_quality_is_the_share_of_control_tasks_answered_right(cells: Cells) -> None:
+    rates, quality = control_rates(cells), cells.skills(cells.quality_skill)
+    # The first page has two, the second makes it enough for the rule.
+    twice = {worker for worker, pages in Counter(page.user_id for page in cells.pages(cells.main)).items() if pages > 1}
+    assert quality.keys() == twice
+    for worker, value in quality.items():
+        assert value == pytest.approx(100 * rates[worker], abs=1e-3)
 
 
 def test_a_ban_holds_at_once(cells: Cells) -> None:

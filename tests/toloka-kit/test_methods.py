@@ -29,9 +29,8 @@ from toloka.client.pool.dynamic_overlap_config import DynamicOverlapConfig
 from toloka.client.user_restriction import PoolUserRestriction, ProjectUserRestriction
 
 from crowd import Crowd
-from objects import ids, pool, project, task, training, unmixed_pool
+from objects import expiry, ids, pool, project, task, training, unmixed_pool
 from proxy import Proxy
-from scripts import expiry
 from worker import Worker
 
 LEGACY = re.compile(r"_apps?(_|$)|sync_batch")
@@ -368,6 +367,9 @@ def test_assignments(kit: TolokaClient, new_worker: Callable[[], Worker]) -> Non
     states = dict(zip(table["ASSIGNMENT:assignment_id"], table["ASSIGNMENT:status"], strict=True))
     assert states == {pages[0]: "APPROVED", pages[1]: "APPROVED", pages[2]: "SUBMITTED", skipped["id"]: "SKIPPED"}
     assert list(table["OUTPUT:result"].fillna("")) == ["OK", "BAD", "OK", ""]
+    assert set(kit.get_assignments_df(used.id)["ASSIGNMENT:status"]) == {"APPROVED"}
+    # None asked for is all.
+    assert set(kit.get_assignments_df(used.id, status=[])["ASSIGNMENT:assignment_id"]) == set(states)
 
 
 def test_skills(kit: TolokaClient, new_worker: Callable[[], Worker]) -> None:

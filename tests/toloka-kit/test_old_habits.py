@@ -13,7 +13,7 @@ import pytest
 import recorded
 from conftest import CLICKBAIT
 from crowd import Crowd
-from scripts import expiry
+from objects import expiry
 
 TIMES = {
     "created", "submitted", "started", "finished", "accepted", "last_started", "last_stopped", "will_expire", "modified"

@@ -6,6 +6,7 @@ use quorate_toloka::types::{
     Action, ActionParameters, ActionType, CollectorType, Decimal, DurationUnit, QualityConfig,
     RestrictionScope,
 };
+use rusqlite::types::Value;
 use rust_decimal::prelude::FromPrimitive;
 
 use crate::{
@@ -304,19 +305,22 @@ fn facts(
 ) -> Result<Facts> {
     use CollectorType as Type;
     let since = db.counts_from(worker, collector.uuid)?;
-    let pools = list(&collector.pools);
+    let pools = Among::new(&collector.pools);
     let limit = collector.history().map_or(-1, i64::from);
     Ok(match collector.config.collector_config.kind {
         Type::GoldenSet => {
-            let pools = golden_pools(db, collector, pool, worker)?;
+            let pools = golden_pools(db, collector, pool)?;
             let answers = known_answers(db, worker, &pools, since, collector.history())?;
             rules::known_answers(&answers)
         }
         Type::MajorityVote => rules::votes(&db.rows(
-            "SELECT score FROM scores WHERE worker = ?1
-               AND pool IN (SELECT value FROM json_each(?2)) AND source = ?3 AND at > ?4
+            &format!(
+                "SELECT score FROM scores WHERE worker = ?1
+               AND {among} AND source = ?3 AND at > ?4
              ORDER BY at DESC LIMIT ?5",
-            (worker, &pools, collector.uuid, since, limit),
+                among = pools.condition
+            ),
+            (worker, &pools.value, collector.uuid, since, limit),
             |row| row.get(0),
         )?),
         Type::AssignmentSubmitTime => {
@@ -343,59 +347,80 @@ fn facts(
     })
 }
 
-/// How long the worker's last pages took, in milliseconds. `pools` is a JSON array of ids, `since` the
+/// How long the worker's last pages took, in milliseconds. `since` is the
 /// event from which on pages count; a negative `limit` is none. The same holds for the functions that
 /// follow.
-fn submit_times(db: &Db<'_>, worker: i64, pools: &str, since: i64, limit: i64) -> Result<Vec<i64>> {
+fn submit_times(
+    db: &Db<'_>,
+    worker: i64,
+    pools: &Among,
+    since: i64,
+    limit: i64,
+) -> Result<Vec<i64>> {
     db.rows(
-        "SELECT submitted - created FROM assignments WHERE worker = ?1
-           AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL AND ended > ?3
+        &format!(
+            "SELECT submitted - created FROM assignments WHERE worker = ?1
+           AND {among} AND submitted IS NOT NULL AND ended > ?3
          ORDER BY ended DESC LIMIT ?4",
-        (worker, pools, since, limit),
+            among = pools.condition
+        ),
+        (worker, &pools.value, since, limit),
         |row| row.get(0),
     )
 }
 
 /// What the worker earned within a day.
-fn income(db: &Db<'_>, worker: i64, pools: &str, since: i64) -> Result<Decimal> {
+fn income(db: &Db<'_>, worker: i64, pools: &Among, since: i64) -> Result<Decimal> {
     let rewards: Vec<Decimal> = db.rows(
-        "SELECT reward FROM assignments WHERE worker = ?1
-           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED'
+        &format!(
+            "SELECT reward FROM assignments WHERE worker = ?1
+           AND {among} AND status = 'ACCEPTED'
            AND accepted > ?3 AND ended > ?4",
-        (worker, pools, db.now() - 86_400_000, since),
+            among = pools.condition
+        ),
+        (worker, &pools.value, db.now() - 86_400_000, since),
         |row| money(row.get_ref(0)?.as_str()?),
     )?;
     Ok(rewards.iter().sum())
 }
 
 /// Pages that the worker skipped since the last one that was submitted.
-fn skipped_in_row(db: &Db<'_>, worker: i64, pools: &str, since: i64) -> Result<i64> {
+fn skipped_in_row(db: &Db<'_>, worker: i64, pools: &Among, since: i64) -> Result<i64> {
     db.number(
-        "SELECT count(*) FROM assignments WHERE worker = ?1
-           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'SKIPPED'
+        &format!(
+            "SELECT count(*) FROM assignments WHERE worker = ?1
+           AND {among} AND status = 'SKIPPED'
            AND ended > (SELECT coalesce(max(ended), 0) FROM assignments WHERE worker = ?1
-             AND pool IN (SELECT value FROM json_each(?2)) AND submitted IS NOT NULL)
+             AND {among} AND submitted IS NOT NULL)
            AND ended > ?3",
-        (worker, pools, since),
+            among = pools.condition
+        ),
+        (worker, &pools.value, since),
     )
 }
 
 /// Pages of the worker that were accepted.
-fn accepted_count(db: &Db<'_>, worker: i64, pools: &str, since: i64) -> Result<i64> {
+fn accepted_count(db: &Db<'_>, worker: i64, pools: &Among, since: i64) -> Result<i64> {
     db.number(
-        "SELECT count(*) FROM assignments WHERE worker = ?1
-           AND pool IN (SELECT value FROM json_each(?2)) AND status = 'ACCEPTED' AND ended > ?3",
-        (worker, pools, since),
+        &format!(
+            "SELECT count(*) FROM assignments WHERE worker = ?1
+           AND {among} AND status = 'ACCEPTED' AND ended > ?3",
+            among = pools.condition
+        ),
+        (worker, &pools.value, since),
     )
 }
 
 /// The verdicts on the worker's last pages: accepted or not.
-fn reviews(db: &Db<'_>, worker: i64, pools: &str, since: i64, limit: i64) -> Result<Vec<bool>> {
+fn reviews(db: &Db<'_>, worker: i64, pools: &Among, since: i64, limit: i64) -> Result<Vec<bool>> {
     db.rows(
-        "SELECT status = 'ACCEPTED' FROM assignments WHERE worker = ?1
-           AND pool IN (SELECT value FROM json_each(?2)) AND status IN ('ACCEPTED', 'REJECTED')
+        &format!(
+            "SELECT status = 'ACCEPTED' FROM assignments WHERE worker = ?1
+           AND {among} AND status IN ('ACCEPTED', 'REJECTED')
            AND ended > ?3 ORDER BY ended DESC LIMIT ?4",
-        (worker, pools, since, limit),
+            among = pools.condition
+        ),
+        (worker, &pools.value, since, limit),
         |row| row.get(0),
     )
 }
@@ -408,47 +433,31 @@ pub(crate) fn known_answers(
     since: i64,
     history: Option<u32>,
 ) -> Result<Vec<(Kind, f64)>> {
+    let pools = Among::new(pools);
     db.rows(
-        "SELECT kind, score FROM scores WHERE worker = ?1
-           AND pool IN (SELECT value FROM json_each(?2)) AND source = 'known' AND at > ?3
+        &format!(
+            "SELECT kind, score FROM scores WHERE worker = ?1
+           AND {among} AND source = 'known' AND at > ?3
          ORDER BY at DESC LIMIT ?4",
-        (worker, list(pools), since, history.map_or(-1, i64::from)),
+            among = pools.condition
+        ),
+        (worker, &pools.value, since, history.map_or(-1, i64::from)),
         |row| Ok((Kind::from_column(row.get(0)?), row.get(1)?)),
     )
 }
 
 /// Where known answers count: collectors with a history share it with the others of the project
 /// that have one.
-fn golden_pools(
-    db: &Db<'_>,
-    collector: &Collector<'_>,
-    pool: &PoolRow,
-    worker: i64,
-) -> Result<Vec<i64>> {
+fn golden_pools(db: &Db<'_>, collector: &Collector<'_>, pool: &PoolRow) -> Result<Vec<i64>> {
     let mut pools = collector.pools.clone();
     if collector.history().is_some() {
-        let others = db.rows(
-            &format!(
-                "{} WHERE project = ?1 AND id IN
-                   (SELECT pool FROM scores WHERE worker = ?2 AND source = 'known')",
-                PoolRow::SELECT
-            ),
-            (pool.project, worker),
-            PoolRow::read,
+        let others: Vec<i64> = db.rows(
+            "SELECT DISTINCT pool FROM collectors
+             WHERE project = ?1 AND pool <> 0 AND kind = 'GOLDEN_SET' AND history",
+            [pool.project],
+            |row| row.get(0),
         )?;
-        let shares = |other: &&PoolRow| {
-            other.quality().is_some_and(|quality| {
-                quality.configs.iter().any(|config| {
-                    config.collector_config.kind == CollectorType::GoldenSet
-                        && config
-                            .collector_config
-                            .parameters
-                            .as_ref()
-                            .is_some_and(|parameters| parameters.history_size.is_some())
-                })
-            })
-        };
-        pools.extend(others.iter().filter(shares).map(|other| other.id));
+        pools.extend(others);
         pools.sort_unstable();
         pools.dedup();
     }
@@ -757,8 +766,25 @@ fn review_all(
     Ok(events)
 }
 
-/// Ids as a JSON array, for `json_each`.
-fn list(ids: &[i64]) -> String {
-    let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
-    format!("[{}]", ids.join(","))
+/// Pools as a condition on the parameter `?2`. One pool is compared as it is, so that an index by
+/// pool and time gives the latest without looking at the others.
+struct Among {
+    condition: &'static str,
+    value: Value,
+}
+
+impl Among {
+    fn new(pools: &[i64]) -> Self {
+        if let [pool] = pools {
+            return Self {
+                condition: "pool = ?2",
+                value: Value::Integer(*pool),
+            };
+        }
+        let ids: Vec<String> = pools.iter().map(i64::to_string).collect();
+        Self {
+            condition: "pool IN (SELECT value FROM json_each(?2))",
+            value: Value::Text(format!("[{}]", ids.join(","))),
+        }
+    }
 }

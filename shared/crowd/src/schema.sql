@@ -209,12 +209,14 @@ CREATE TABLE resets (
 ) WITHOUT ROWID;
 
 -- The collectors of pools, and of projects (pool = 0). Pools with the same one share what it counts.
+-- history: whether it looks at the last answers only.
 CREATE TABLE collectors (
     uuid    TEXT NOT NULL,
     project INTEGER NOT NULL,
     pool    INTEGER NOT NULL,
     owner   TEXT NOT NULL,
     kind    TEXT NOT NULL,
+    history INTEGER NOT NULL,
     PRIMARY KEY (uuid, project, pool)
 ) WITHOUT ROWID;
 CREATE INDEX collectors_place ON collectors (project, pool);

@@ -70,10 +70,18 @@ pub(super) fn keep_collectors(
     )?;
     for config in quality.into_iter().flat_map(|quality| &quality.configs) {
         let collector = &config.collector_config;
+        let parameters = collector.parameters.as_ref();
         tx.run(
-            "INSERT OR REPLACE INTO collectors (uuid, project, pool, owner, kind)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            (&collector.uuid, project, pool, who, collector.kind.as_str()),
+            "INSERT OR REPLACE INTO collectors (uuid, project, pool, owner, kind, history)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (
+                &collector.uuid,
+                project,
+                pool,
+                who,
+                collector.kind.as_str(),
+                parameters.is_some_and(|one| one.history_size.is_some()),
+            ),
         )?;
     }
     Ok(())

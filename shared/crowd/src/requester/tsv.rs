@@ -78,14 +78,14 @@ pub(super) async fn download(
         .await?;
     let header = line(&table.header());
     let rows = stream::unfold(
-        Some((p, std::sync::Arc::new(table), 0, Some(header))),
+        Some((p, std::sync::Arc::new(table), String::new(), Some(header))),
         |state| async {
             let (p, table, after, header) = state?;
             if let Some(header) = header {
                 return Some((Ok(Bytes::from(header)), Some((p, table, after, None))));
             }
             let asked = std::sync::Arc::clone(&table);
-            match p.read(move |db| asked.chunk(db, after)).await {
+            match p.read(move |db| asked.chunk(db, &after)).await {
                 Ok(None) => None,
                 Ok(Some((text, last))) => {
                     Some((Ok(Bytes::from(text)), Some((p, table, last, None))))
@@ -163,11 +163,11 @@ impl Table {
         header
     }
 
-    /// The rows of the next assignments after row `after`, and the last row read.
-    fn chunk(&self, db: &Db<'_>, after: i64) -> Result<Option<(String, i64)>> {
+    /// The rows of the next assignments after the one with the id `after`, and the id of the last.
+    fn chunk(&self, db: &Db<'_>, after: &str) -> Result<Option<(String, String)>> {
         let pool = db.pool_of(&self.who, &self.pool)?;
         let rows = self.assignments(db, &pool, after)?;
-        let Some(last) = rows.last().map(|row| row.n) else {
+        let Some(last) = rows.last().map(|row| row.id.clone()) else {
             return Ok(None);
         };
         let mut text = String::new();
@@ -189,9 +189,13 @@ impl Table {
         Ok(Some((text, last)))
     }
 
-    fn assignments(&self, db: &Db<'_>, pool: &PoolRow, after: i64) -> Result<Vec<AssignmentRow>> {
-        let mut sql = format!("{} WHERE pool = ?1 AND n > ?2", AssignmentRow::SELECT);
-        let mut values: Vec<Sql> = vec![pool.id.into(), after.into()];
+    fn assignments(&self, db: &Db<'_>, pool: &PoolRow, after: &str) -> Result<Vec<AssignmentRow>> {
+        // By any other index every chunk would sort all that are left.
+        let mut sql = format!(
+            "{} INDEXED BY assignments_pool WHERE pool = ?1 AND id > ?2",
+            AssignmentRow::SELECT
+        );
+        let mut values: Vec<Sql> = vec![pool.id.into(), after.to_owned().into()];
         let mut place = |value: Sql| {
             values.push(value);
             format!("?{}", values.len())
@@ -210,7 +214,7 @@ impl Table {
         if let Some(to) = self.to {
             sql.push_str(&format!(" AND created <= {}", place(to.into())));
         }
-        sql.push_str(&format!(" ORDER BY n LIMIT {CHUNK}"));
+        sql.push_str(&format!(" ORDER BY id LIMIT {CHUNK}"));
         db.rows(
             &sql,
             rusqlite::params_from_iter(values),

@@ -223,6 +223,19 @@ async fn recorded_bodies_about_what_is_there_are_taken() {
             "POST /api/v1/message-threads/compose 409 INCORRECT_RECIPIENTS ",
             2,
         ),
+        // The project has no such field; what is too fast is not said.
+        (
+            "POST /api/v1/pools 400 VALIDATION_ERROR \
+             dynamic_overlap_config.fields.0.name VALUE_NOT_ALLOWED",
+            8,
+        ),
+        (
+            "POST /api/v1/pools 400 VALIDATION_ERROR \
+             dynamic_overlap_config.fields.0.name VALUE_NOT_ALLOWED, \
+             quality_control.configs.0.collector_config.parameters.fast_submit_threshold_seconds \
+             VALUE_REQUIRED",
+            4,
+        ),
         // `operation-i1d`.
         (
             "POST /api/v1/task-suites 400 VALIDATION_ERROR operation_id UUID_EXPECTED",
@@ -237,6 +250,12 @@ async fn recorded_bodies_about_what_is_there_are_taken() {
         ),
         ("POST /api/v1/tasks 409 OPERATION_ALREADY_EXISTS ", 12),
         ("POST /api/v1/user-bonuses 409 OPERATION_ALREADY_EXISTS ", 7),
+        (
+            "PUT /api/v1/pools/{id} 400 VALIDATION_ERROR \
+             quality_control.configs.0.collector_config.parameters.fast_submit_threshold_seconds \
+             VALUE_REQUIRED",
+            1,
+        ),
     ];
     assert_eq!(refused, expected);
 }
