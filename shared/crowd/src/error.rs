@@ -97,6 +97,12 @@ impl Error {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "VALIDATION_ERROR", message)
     }
 
+    /// 414: the path and the query are too long.
+    pub(crate) fn uri_too_long(most: usize) -> Self {
+        let message = format!("The path and the query have at most {most} bytes");
+        Self::new(StatusCode::URI_TOO_LONG, "VALIDATION_ERROR", message)
+    }
+
     /// 403: the credentials are missing or wrong.
     pub(crate) fn authentication(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "AUTHENTICATION_ERROR", message)

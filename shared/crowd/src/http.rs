@@ -7,6 +7,7 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
     http::{StatusCode, header, request::Parts, uri::Authority},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,8 +24,39 @@ use crate::{
 /// The largest body that is read.
 pub(crate) const MOST_BODY_BYTES: usize = 32 * 1024 * 1024;
 
+/// The largest body that describes one object, and the most JSON values in it. It is read again
+/// whenever the object is used.
+const FORM: Most = Most {
+    bytes: 2 * 1024 * 1024,
+    values: 100_000,
+};
+
+/// The same of a body that holds many objects or answers. A few bytes become a value of hundreds.
+const BATCH: Most = Most {
+    bytes: MOST_BODY_BYTES,
+    values: 1_000_000,
+};
+
+/// How large a body may be.
+struct Most {
+    bytes: usize,
+    values: usize,
+}
+
+/// The longest path and query together, far above what any client of the API sends.
+const MOST_URI_BYTES: usize = 16 * 1024;
+
 /// What a handler returns.
 pub(crate) type Answer = Result<Response>;
+
+/// Refuses addresses that are too long to be any.
+pub(crate) async fn bound_uri(request: Request, next: Next) -> Response {
+    let uri = request.uri();
+    if uri.path().len() + uri.query().map_or(0, str::len) > MOST_URI_BYTES {
+        return Error::uri_too_long(MOST_URI_BYTES).into_response();
+    }
+    next.run(request).await
+}
 
 /// An answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: impl Serialize) -> Response {
@@ -160,7 +192,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             .map(Self)
             .map_err(|rejection| {
                 if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                    Error::too_large(format!("The body is larger than {MOST_BODY_BYTES} bytes"))
+                    Error::too_large("The body is larger than anything that is sent here")
                 } else {
                     Error::body("The body could not be read")
                 }
@@ -174,8 +206,25 @@ impl Body {
         self.0
     }
 
-    /// Reads the body as JSON; an error names the field.
+    /// Reads the body, which describes one object, as JSON; an error names the field.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        self.read(&FORM)
+    }
+
+    /// Reads the body, which holds many objects, as JSON; an error names the field.
+    pub(crate) fn parse_batch<T: DeserializeOwned>(&self) -> Result<T> {
+        self.read(&BATCH)
+    }
+
+    fn read<T: DeserializeOwned>(&self, most: &Most) -> Result<T> {
+        if self.0.len() > most.bytes {
+            let message = format!("The body is larger than {} bytes", most.bytes);
+            return Err(Error::too_large(message));
+        }
+        if count_values(&self.0) > most.values {
+            let message = format!("The body holds more than {} values", most.values);
+            return Err(Error::too_large(message));
+        }
         let mut json = serde_json::Deserializer::from_slice(&self.0);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
@@ -192,6 +241,21 @@ impl Body {
             .map_err(|_| Error::body("Something follows the JSON value in the body"))?;
         Ok(value)
     }
+}
+
+/// About how many values JSON text holds: each begins it, an array or object, or follows a comma.
+fn count_values(json: &[u8]) -> usize {
+    let (mut values, mut within_text, mut escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = within_text,
+            b'"' => within_text = !within_text,
+            b',' | b'[' | b'{' if !within_text => values += 1,
+            _ => {}
+        }
+    }
+    values
 }
 
 /// The id in a request's path.
@@ -237,6 +301,23 @@ impl Query {
                 "BOOLEAN_EXPECTED",
                 format!("{name} must be true or false"),
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count_values;
+
+    #[test]
+    fn values_are_counted_and_texts_are_one() {
+        for (json, values) in [
+            ("1", 1),
+            ("[1, 2, 3]", 4),
+            (r#"{"a": [1, {"b": 2}], "c": "[,{"}"#, 6),
+            (r#"["\"[,", "\\\\", 3]"#, 4),
+        ] {
+            assert_eq!(count_values(json.as_bytes()), values, "{json}");
         }
     }
 }

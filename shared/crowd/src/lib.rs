@@ -63,7 +63,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{Method, Uri},
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
 };
 
 use crate::error::Error;
@@ -89,6 +89,7 @@ impl Platform {
                 Error::no_method(method.as_str(), uri.path())
             })
             .layer(DefaultBodyLimit::max(http::MOST_BODY_BYTES))
+            .layer(from_fn(http::bound_uri))
             .layer(from_fn_with_state(self.clone(), metrics::measure))
     }
 }

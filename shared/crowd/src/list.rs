@@ -3,16 +3,25 @@
 //! `?status=OPEN&created_gte=…&id_gt=…&sort=-created,id&limit=50`. Filters combine; there is no
 //! offset: a client asks for what comes after the last key it has seen.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
+use axum::{http::header, response::IntoResponse as _};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use quorate_toloka::types::Page;
 use rusqlite::{Row, types::Value as Sql};
+use serde::Serialize;
 
 use crate::{
     error::{Error, Result},
+    http::Answer,
     store::Db,
 };
+
+/// The bytes after which a page has no further item: large objects come in smaller pages.
+const MOST_PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Query parameters by name.
 pub(crate) type Params = BTreeMap<String, String>;
@@ -96,7 +105,7 @@ impl Query {
         self,
         db: &Db<'_>,
         select: &str,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Page<T>> {
         let sql = format!(
             "{select} WHERE {} ORDER BY {} LIMIT {}",
@@ -104,9 +113,18 @@ impl Query {
             self.order,
             self.limit + 1
         );
-        let mut items = db.rows(&sql, rusqlite::params_from_iter(self.values), read)?;
-        let has_more = items.len() > self.limit;
-        items.truncate(self.limit);
+        let mut statement = db.conn.prepare_cached(&sql)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(self.values))?;
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        let mut has_more = false;
+        while let Some(row) = rows.next()? {
+            has_more = items.len() == self.limit || bytes >= MOST_PAGE_BYTES;
+            if has_more {
+                break;
+            }
+            bytes += size(row);
+            items.push(read(row)?);
+        }
         Ok(Page { items, has_more })
     }
 
@@ -143,6 +161,35 @@ impl Query {
         );
         Ok(())
     }
+}
+
+/// The bytes of a row's texts.
+fn size(row: &Row<'_>) -> usize {
+    let columns = 0..row.as_ref().column_count();
+    let texts = columns.filter_map(|column| row.get_ref(column).ok()?.as_bytes().ok());
+    texts.map(<[u8]>::len).sum()
+}
+
+/// 200 with the items of a page as `wire` makes them, which may be much larger than their rows. Of
+/// items that are too large together, it has the first ones.
+pub(crate) fn answer<R, T: Serialize>(
+    page: Page<R>,
+    mut wire: impl FnMut(R) -> Result<T>,
+) -> Answer {
+    let mut text = b"{\"items\":[".to_vec();
+    let mut has_more = page.has_more;
+    for (index, row) in page.items.into_iter().enumerate() {
+        if text.len() >= MOST_PAGE_BYTES {
+            has_more = true;
+            break;
+        }
+        if index > 0 {
+            text.push(b',');
+        }
+        serde_json::to_writer(&mut text, &wire(row)?)?;
+    }
+    text.extend_from_slice(format!("],\"has_more\":{has_more}}}").as_bytes());
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 fn operator(suffix: &str) -> Option<&'static str> {
@@ -221,7 +268,7 @@ fn limit(spec: &Spec, params: &Params) -> Result<usize> {
 }
 
 fn order(spec: &Spec, sort: &str) -> Result<String> {
-    let mut keys = Vec::new();
+    let (mut keys, mut sorted) = (Vec::new(), BTreeSet::new());
     let mut by_id = false;
     for key in sort.split(',').filter(|key| !key.is_empty()) {
         let (name, direction) = match key.strip_prefix('-') {
@@ -240,7 +287,10 @@ fn order(spec: &Spec, sort: &str) -> Result<String> {
             ));
         };
         by_id |= name == "id";
-        keys.push(format!("{column} {direction}"));
+        // Named again it changes nothing, and SQL takes only so many.
+        if sorted.insert(name) {
+            keys.push(format!("{column} {direction}"));
+        }
     }
     // Equal keys must not come in a different order on every page.
     if !by_id && let Some((_, column, ..)) = spec.fields.iter().find(|(field, ..)| *field == "id") {
@@ -289,6 +339,8 @@ mod tests {
         assert_eq!(query.order, "created DESC, id ASC");
         assert_eq!(query.limit, 50);
         assert_eq!(parse(&[]).unwrap().order, "id ASC");
+        let again = parse(&[("sort", "created,-id,-created,id")]).unwrap();
+        assert_eq!(again.order, "created ASC, id DESC");
     }
 
     #[test]

@@ -443,12 +443,7 @@ async fn list(State(p): State<Platform>, token: WorkerToken, query: Query) -> An
                 worker.n,
             )
             .page(db, ThreadRow::SELECT, ThreadRow::read)?;
-        let items: Result<Vec<Value>> = page
-            .items
-            .into_iter()
-            .map(|thread| thread.seen_by(db, &worker))
-            .collect();
-        Ok(ok(json!({ "items": items?, "has_more": page.has_more })))
+        list::answer(page, |thread| thread.seen_by(db, &worker))
     })
     .await
 }

@@ -5,13 +5,14 @@
 
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::StatusCode,
     routing::{get, post},
 };
 use quorate_toloka::types::{Decimal, Solution, Values};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{
     access, attachments,
@@ -27,13 +28,23 @@ use crate::{
 /// The most characters of a login or password.
 const MOST_CHARS: usize = 128;
 
+/// How many passwords are stretched at a time: it keeps a processor busy by design, and anybody may
+/// ask for it.
+static STRETCHING: Semaphore = Semaphore::const_new(2);
+
+/// The most bytes of a request to sign in.
+const MOST_SIGN_IN_BYTES: usize = 65_536;
+
 /// The most bytes of a profile.
 const MOST_PROFILE_BYTES: usize = 16_384;
 
 /// The routes of the worker API.
 pub(crate) fn routes() -> Router<Platform> {
     Router::new()
-        .route("/api/worker/v1/workers", post(sign_in))
+        .route(
+            "/api/worker/v1/workers",
+            post(sign_in).layer(DefaultBodyLimit::max(MOST_SIGN_IN_BYTES)),
+        )
         .route("/api/worker/v1/me", get(me))
         .route("/api/worker/v1/pools", get(pools))
         .route("/api/worker/v1/pools/{id}/assignments", post(take))
@@ -108,9 +119,11 @@ async fn sign_in(State(p): State<Platform>, body: Body) -> Answer {
         Some(worker) => (worker.salt.clone(), worker.rounds),
         None => (ids::random_secret(), p.settings().password_rounds),
     };
-    // Stretching takes a while by design; nobody else waits for it.
+    // Nobody else waits for it.
     let (password, key) = (form.password.clone(), salt.clone());
+    let turn = STRETCHING.acquire().await.map_err(Error::internal)?;
     let stretched = blocking(move || Ok(ids::stretch(&password, &key, rounds))).await?;
+    drop(turn);
     if let Some(worker) = known {
         if ids::same_secret(&stretched, &worker.password) {
             return signed_in(StatusCode::OK, &p, &worker.id, &worker.salt);
@@ -263,7 +276,7 @@ struct Submit {
 async fn submit(State(p): State<Platform>, token: WorkerToken, Id(id): Id, body: Body) -> Answer {
     p.write(move |tx| {
         let worker = token.worker(tx)?;
-        let form: Submit = body.parse()?;
+        let form: Submit = body.parse_batch()?;
         let solutions: Vec<Values> = form
             .solutions
             .into_iter()

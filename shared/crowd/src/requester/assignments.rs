@@ -117,9 +117,7 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
             );
         }
         let page = list.page(db, AssignmentRow::SELECT, AssignmentRow::read)?;
-        let items: Result<Vec<Assignment>> =
-            page.items.into_iter().map(|row| view(db, row, &who.0)).collect();
-        Ok(ok(quorate_toloka::types::Page { items: items?, has_more: page.has_more }))
+        list::answer(page, |row| view(db, row, &who.0))
     })
     .await
 }

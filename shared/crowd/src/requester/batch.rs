@@ -31,7 +31,7 @@ impl Request {
     /// Reads a request; refuses an operation id that was used before: the batch was made then.
     pub(super) fn read(db: &Db<'_>, query: &Query, body: &Body) -> Result<Self> {
         let operation_id = query.0.get("operation_id").map(|id| uuid(id)).transpose()?;
-        let (items, single) = match body.parse()? {
+        let (items, single) = match body.parse_batch()? {
             Value::Array(items) => (items, false),
             item @ Value::Object(_) => (vec![item], true),
             _ => return Err(Error::body("Send an object or an array of objects")),

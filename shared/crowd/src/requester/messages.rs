@@ -4,8 +4,8 @@ use axum::{extract::State, http::StatusCode};
 use quorate_toloka::{
     limits::RECIPIENTS_PER_MESSAGE,
     types::{
-        ComposeDetails, ComposeMessage, Folder, MessageFolders, MessageThread, Page,
-        RecipientsSelectType, ReplyMessage, Values,
+        ComposeDetails, ComposeMessage, Folder, MessageFolders, RecipientsSelectType, ReplyMessage,
+        Values,
     },
 };
 
@@ -241,15 +241,7 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
         let page =
             list.and("folders & ? = 0", without)
                 .page(db, ThreadRow::SELECT, ThreadRow::read)?;
-        let items: Result<Vec<MessageThread>> = page
-            .items
-            .into_iter()
-            .map(|thread| thread.wire(db))
-            .collect();
-        Ok(ok(Page {
-            items: items?,
-            has_more: page.has_more,
-        }))
+        list::answer(page, |thread| thread.wire(db))
     })
     .await
 }

@@ -323,12 +323,7 @@ pub(super) async fn list(State(p): State<Platform>, who: Requester, query: Query
             );
         }
         let page = list.page(db, SuiteRow::SELECT, SuiteRow::read)?;
-        let items: Result<Vec<TaskSuite>> =
-            page.items.into_iter().map(|row| row.wire(db)).collect();
-        Ok(ok(quorate_toloka::types::Page {
-            items: items?,
-            has_more: page.has_more,
-        }))
+        list::answer(page, |row| row.wire(db))
     })
     .await
 }

@@ -28,6 +28,9 @@ use crate::{
 /// Assignments that are read at a time, so that a long download never holds the database.
 const CHUNK: i64 = 500;
 
+/// The bytes after which a chunk ends, however few assignments are in it.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
 /// Columns about the assignment, by name.
 const COLUMNS: [&str; 13] = [
     "link",
@@ -167,11 +170,12 @@ impl Table {
     fn chunk(&self, db: &Db<'_>, after: &str) -> Result<Option<(String, String)>> {
         let pool = db.pool_of(&self.who, &self.pool)?;
         let rows = self.assignments(db, &pool, after)?;
-        let Some(last) = rows.last().map(|row| row.id.clone()) else {
-            return Ok(None);
-        };
-        let mut text = String::new();
+        let (mut text, mut last) = (String::new(), None);
         for row in rows {
+            if text.len() >= CHUNK_BYTES {
+                break;
+            }
+            last = Some(row.id.clone());
             let user = db.worker(row.worker)?.id;
             if self.exclude_banned && access::is_banned(db, &user, &pool)? {
                 continue;
@@ -186,7 +190,7 @@ impl Table {
                 )));
             }
         }
-        Ok(Some((text, last)))
+        Ok(last.map(|last| (text, last)))
     }
 
     fn assignments(&self, db: &Db<'_>, pool: &PoolRow, after: &str) -> Result<Vec<AssignmentRow>> {

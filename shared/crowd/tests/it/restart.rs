@@ -1,9 +1,13 @@
 //! What survives: everything that was acknowledged.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
 use quorate_crowd::{Clock, Config};
 use serde_json::{Value, json};
 
-use crate::world::{World, config, id, many, real};
+use crate::world::{Worker, World, config, id, many, real, task_ids};
 
 #[tokio::test]
 async fn a_restarted_platform_goes_on_where_it_was() {
@@ -25,7 +29,7 @@ async fn a_restarted_platform_goes_on_where_it_was() {
         .send(None, "POST", "/api/worker/v1/workers", Some(sign_in))
         .await;
     let signed: Value = serde_json::from_str(&text).unwrap();
-    let a = crate::world::Worker {
+    let a = Worker {
         id: signed["worker_id"].as_str().unwrap().into(),
         token: signed["token"].as_str().unwrap().into(),
     };
@@ -153,6 +157,157 @@ async fn a_platform_killed_in_the_middle_keeps_all_that_it_acknowledged() {
         .get(&format!("/api/v1/tasks?pool_id={pool}&limit=1000"))
         .await;
     assert_eq!(tasks["items"].as_array().unwrap().len(), 15 * 50);
+}
+
+/// A page that a worker has, and the answers that were sent, if any were.
+struct Page {
+    worker: Worker,
+    id: String,
+    tasks: Vec<String>,
+    sent: Option<Vec<String>>,
+    acknowledged: bool,
+}
+
+impl Page {
+    async fn submit(&self, w: &World) -> Option<(u16, Value)> {
+        let answers = self.sent.iter().flatten();
+        let solutions: Vec<Value> = answers
+            .map(|answer| json!({"output_values": {"result": answer}}))
+            .collect();
+        let path = format!("/assignments/{}/submit", self.id);
+        let body = json!({ "solutions": solutions });
+        w.try_work(&self.worker, &path, body).await
+    }
+}
+
+/// Takes and submits pages until the platform is dead or has no more. Every answer is another.
+async fn work_until_killed(
+    w: &World,
+    worker: &Worker,
+    pool: &str,
+    acknowledged: impl Fn(),
+) -> Vec<Page> {
+    let mut pages = Vec::new();
+    let take = format!("/pools/{pool}/assignments");
+    while let Some((200, taken)) = w.try_work(worker, &take, Value::Null).await {
+        let assignment = &taken["assignment"];
+        if assignment.is_null() {
+            break;
+        }
+        let mut page = Page {
+            worker: worker.clone(),
+            id: id(assignment),
+            tasks: task_ids(assignment),
+            sent: None,
+            acknowledged: false,
+        };
+        let answer = |task| format!("{} on {task}", worker.id);
+        page.sent = Some(page.tasks.iter().map(answer).collect());
+        let answered = page.submit(w).await;
+        page.acknowledged = answered.is_some();
+        pages.push(page);
+        match answered {
+            Some((status, done)) => {
+                assert_eq!((status, &done["status"]), (200, &json!("ACCEPTED")))
+            }
+            None => break,
+        }
+        acknowledged();
+    }
+    pages
+}
+
+#[tokio::test]
+async fn fifty_workers_lose_no_submit_when_the_platform_is_killed() {
+    const OVERLAP: u64 = 3;
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, w) = in_a_process(folder.path()).await;
+    let free_text = json!({"task_spec": {"output_spec": {"result": {"allowed_values": null}}}});
+    let pool = w.pool(&w.project_with(free_text).await, json!({})).await;
+    w.tasks(many(400, |n| real(&pool, n))).await;
+    w.open(&pool).await;
+    let workers = join_all((0..50).map(async |n| w.worker(&format!("worker {n}")).await)).await;
+
+    // The kill comes while everybody takes and submits.
+    let (submitted, enough) = (AtomicUsize::new(0), tokio::sync::Notify::new());
+    let count = || {
+        if submitted.fetch_add(1, Ordering::Relaxed) == 150 {
+            enough.notify_one();
+        }
+    };
+    let working = join_all(
+        workers
+            .iter()
+            .map(|worker| work_until_killed(&w, worker, &pool, count)),
+    );
+    let (pages, ()) = tokio::join!(working, async {
+        enough.notified().await;
+        child.kill().unwrap();
+    });
+    child.wait().unwrap();
+    let pages: Vec<Page> = pages.into_iter().flatten().collect();
+
+    let again = World::with(Config {
+        data: Some(folder.path().to_owned()),
+        ..config()
+    })
+    .await;
+    let stored = async || {
+        let path = format!("/api/v1/assignments?pool_id={pool}&limit=10000");
+        let list = again.get(&path).await["items"].as_array().unwrap().clone();
+        let all = list.len();
+        let by_id: BTreeMap<String, Value> = list.into_iter().map(|one| (id(&one), one)).collect();
+        assert_eq!(by_id.len(), all);
+        by_id
+    };
+    let accepted = |stored: &BTreeMap<String, Value>| {
+        let done = stored.values().filter(|one| one["status"] == "ACCEPTED");
+        done.count()
+    };
+    let found = stored().await;
+    for page in &pages {
+        let one = &found[&page.id];
+        assert_eq!(one["user_id"], json!(page.worker.id));
+        assert_eq!(task_ids(one), page.tasks);
+        let answers: Option<Vec<String>> = one["solutions"].as_array().map(|solutions| {
+            let answer = |one: &Value| one["output_values"]["result"].as_str().unwrap().to_owned();
+            solutions.iter().map(answer).collect()
+        });
+        if one["status"] == "ACCEPTED" {
+            assert_eq!(answers, page.sent, "exactly the answers that were sent");
+        } else {
+            assert!(!page.acknowledged, "an acknowledged submit is gone");
+            assert_eq!(one["status"], "ACTIVE");
+        }
+    }
+
+    // Money and overlap fit what is stored, whatever was in the air.
+    let paid = |pages: usize| 1_000_000.0 - 0.1 * pages as f64;
+    let same = |a: f64, b: f64| (a - b).abs() < 1e-6;
+    assert!(same(again.balance().await, paid(accepted(&found))));
+    let tasks = again
+        .get(&format!("/api/v1/tasks?pool_id={pool}&limit=1000"))
+        .await;
+    for task in tasks["items"].as_array().unwrap() {
+        let given = found.values().flat_map(task_ids);
+        let given = given.filter(|one| *one == id(task)).count() as u64;
+        assert_eq!(task["remaining_overlap"], json!(OVERLAP - given));
+    }
+
+    // Everybody who got no reply sends the same again, and so do the others.
+    for _ in 0..2 {
+        for page in &pages {
+            let (status, done) = page.submit(&again).await.unwrap();
+            assert_eq!(
+                (status, done),
+                (200, json!({"status": "ACCEPTED", "hints": []}))
+            );
+        }
+        let found = stored().await;
+        let lost = found.len() - pages.len();
+        assert_eq!(accepted(&found) + lost, found.len(), "each page once");
+        assert!(same(again.balance().await, paid(pages.len())), "paid once");
+    }
 }
 
 #[tokio::test]

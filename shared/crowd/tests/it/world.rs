@@ -298,6 +298,23 @@ impl World {
         (status, parse(&text))
     }
 
+    /// A request of a worker, if the platform lives long enough to answer it.
+    pub(crate) async fn try_work(
+        &self,
+        worker: &Worker,
+        path: &str,
+        body: Value,
+    ) -> Option<(u16, Value)> {
+        let request = self
+            .http
+            .post(format!("{}/api/worker/v1{path}", self.url))
+            .header("Authorization", format!("Worker {}", worker.token))
+            .body(body.to_string());
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, parse(&response.text().await.ok()?)))
+    }
+
     /// Uploads a file of a worker for a page.
     pub(crate) async fn upload(
         &self,

@@ -241,12 +241,11 @@ impl AssignmentsTsv {
                 Ok(Parsed::NeedsMore) => {}
                 Err(reason) => return Err(self.decode_error(reason)),
             }
-            // An empty chunk tells the parser that the table ends here.
-            self.chunk = match self.response.chunk().await {
-                Ok(chunk) => chunk.unwrap_or_default(),
+            match self.response.chunk().await {
+                Ok(Some(chunk)) => self.chunk = chunk,
+                Ok(None) => self.parser.ended = true,
                 Err(source) => return Err(transport_error(self.call.clone(), source)),
-            };
-            self.parser.ended = self.chunk.is_empty();
+            }
         }
     }
 
@@ -261,6 +260,9 @@ impl AssignmentsTsv {
 
 /// Rows out of chunks of bytes, which may end anywhere.
 struct Parser {
+    /// The first bytes, until they are more than a byte order mark: the reader passes over one
+    /// only when it gets it whole, and takes one alone for an empty table.
+    head: Option<Vec<u8>>,
     reader: Reader,
     bytes: Vec<u8>,
     used: usize,
@@ -278,6 +280,7 @@ enum Parsed {
 impl Parser {
     fn new() -> Self {
         Self {
+            head: Some(Vec::new()),
             reader: ReaderBuilder::new().delimiter(b'\t').build(),
             bytes: vec![0; 4096],
             used: 0,
@@ -290,6 +293,14 @@ impl Parser {
     /// Reads from the front of `input` until a row is complete or the input is used up.
     fn push(&mut self, input: &mut Bytes) -> Result<Parsed, String> {
         loop {
+            if let Some(mut head) = self.head.take() {
+                head.extend_from_slice(&mem::take(input));
+                if head.len() <= 3 && !self.ended {
+                    self.head = Some(head);
+                    return Ok(Parsed::NeedsMore);
+                }
+                *input = head.into();
+            }
             if input.is_empty() && !self.ended {
                 return Ok(Parsed::NeedsMore);
             }
@@ -342,24 +353,60 @@ mod tests {
 
     use super::*;
 
-    /// Rows of the parser when the table arrives in pieces of the given lengths.
-    fn parse(table: &[u8], pieces: &[usize]) -> Vec<Vec<String>> {
+    /// Rows of the parser when the table arrives in pieces of the given lengths, and why it ended
+    /// before the table did.
+    fn try_parse(table: &[u8], pieces: &[usize]) -> (Vec<Vec<String>>, Option<String>) {
         let mut parser = Parser::new();
         let mut rest = Bytes::copy_from_slice(table);
         let mut lengths = pieces.iter().copied().cycle();
         let mut chunk = Bytes::new();
         let mut rows = Vec::new();
         loop {
-            match parser.push(&mut chunk).unwrap() {
-                Parsed::Record(row) => rows.push(row),
-                Parsed::End => return rows,
-                Parsed::NeedsMore => {
+            match parser.push(&mut chunk) {
+                Ok(Parsed::Record(row)) => rows.push(row),
+                Ok(Parsed::End) => return (rows, None),
+                Ok(Parsed::NeedsMore) => {
+                    parser.ended = rest.is_empty();
                     let length = lengths.next().unwrap_or(1).max(1).min(rest.len());
                     chunk = rest.split_to(length);
-                    parser.ended = chunk.is_empty();
                 }
+                Err(reason) => return (rows, Some(reason)),
             }
         }
+    }
+
+    fn parse(table: &[u8], pieces: &[usize]) -> Vec<Vec<String>> {
+        let (rows, error) = try_parse(table, pieces);
+        assert_eq!(error, None);
+        rows
+    }
+
+    /// What the `csv` crate reads, until a row is not text.
+    fn reference(table: &[u8]) -> (Vec<Vec<String>>, bool) {
+        let reader = csv::ReaderBuilder::new()
+            .delimiter(b'\t')
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(table);
+        let mut rows = Vec::new();
+        for row in reader.into_byte_records() {
+            let cells = row.unwrap();
+            let texts = cells.iter().map(|cell| String::from_utf8(cell.to_vec()));
+            match texts.collect() {
+                Ok(texts) => rows.push(texts),
+                Err(_) => return (rows, true),
+            }
+        }
+        (rows, false)
+    }
+
+    /// Any bytes, in pieces of any length. The first byte says how the table is cut.
+    fn check_any(input: &[u8]) {
+        let (cut, table) = input.split_at(input.len().min(3));
+        let pieces: Vec<usize> = cut.iter().map(|byte| usize::from(*byte % 40)).collect();
+        let (rows, error) = try_parse(table, &pieces);
+        let (expected, broken) = reference(table);
+        assert_eq!((rows, error.is_some()), (expected, broken), "{input:?}");
     }
 
     /// What the `csv` crate writes for these rows.
@@ -380,6 +427,33 @@ mod tests {
             pieces in prop::collection::vec(1usize..9, 1..5),
         ) {
             prop_assert_eq!(parse(&written(&rows), &pieces), rows);
+        }
+    }
+
+    /// The same inputs every time; `FUZZ_SEED` and `FUZZ_INPUTS` make others, and more.
+    #[test]
+    fn any_bytes_are_read_as_by_the_csv_crate() {
+        // Half of the bytes mean something in a table.
+        const OF_TABLES: &[u8] = b"\t\t\t\"\"\"\n\n\r\r a\xc3\xa9\xef\xbb\xbf\0";
+        let setting = |name, otherwise| {
+            std::env::var(name).map_or(otherwise, |text: String| text.parse().unwrap())
+        };
+        let first: u64 = setting("FUZZ_SEED", 0);
+        for seed in first..first + setting("FUZZ_INPUTS", 5_000) {
+            let mut random = proptest::test_runner::TestRng::from_seed(
+                proptest::test_runner::RngAlgorithm::ChaCha,
+                &[seed.to_le_bytes(), [0; 8], [0; 8], [0; 8]].concat(),
+            );
+            let length = random.next_u32() as usize % 120;
+            let input = (0..length).map(|_| match random.next_u32().to_le_bytes() {
+                [which, 0..=127, ..] => OF_TABLES[usize::from(which) % OF_TABLES.len()],
+                [byte, ..] => byte,
+            });
+            let mut input: Vec<u8> = input.collect();
+            if seed % 8 == 0 {
+                drop(input.splice(0..0, *b"\x01\x01\x01\xef\xbb\xbf"));
+            }
+            check_any(&input);
         }
     }
 
