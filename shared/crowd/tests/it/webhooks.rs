@@ -511,7 +511,7 @@ async fn who_does_not_subscribe_or_ends_it_is_told_nothing() {
 async fn a_subscription_is_named_by_pool_event_and_address_and_keeps_its_secret() {
     let w = World::new().await;
     let pool = w.pool(&w.project().await, json!({})).await;
-    let url = "https://example.com/hook?of=us";
+    let url = "http://example.com/hook?of=us";
     let items = json!([
         {"webhook_url": url, "event_type": "POOL_CLOSED", "pool_id": pool, "secret_key": SECRET},
         {"event_type": "POOL_OPENED", "pool_id": 7},
@@ -579,7 +579,7 @@ async fn a_subscription_is_named_by_pool_event_and_address_and_keeps_its_secret(
         400
     );
     let others: Vec<Value> = (0..11)
-        .map(|n| subscription(&pool, "TEST_EVENT", &format!("https://example.com/{n}")))
+        .map(|n| subscription(&pool, "TEST_EVENT", &format!("http://example.com/{n}")))
         .collect();
     let made = w.ok("PUT", PATH, json!(others)).await;
     assert_eq!(
@@ -754,7 +754,7 @@ async fn our_client_subscribes_and_finds_its_subscriptions() {
     let client = Client::builder(w.url()).api_key("local").build().unwrap();
     let wanted = quorate_toloka::types::WebhookSubscription {
         event_type: EventType::PoolClosed,
-        webhook_url: "https://example.com/hook".to_owned(),
+        webhook_url: "http://example.com/hook".to_owned(),
         pool_id: pool,
         secret_key: Some(Secret::from(SECRET)),
         ..Default::default()
