@@ -110,11 +110,9 @@ async fn sign_in(State(p): State<Platform>, body: Body) -> Answer {
     form.check()?;
     let login = form.login.clone();
     let known = p.read(move |db| find(db, &login)).await?;
-    // One message for every reason: it must not tell which logins exist.
+    // One message for every reason, and the password is stretched for each: neither the answer nor
+    // its time may tell which logins exist.
     let wrong = || Error::authentication("Login, password or invite is wrong");
-    if known.is_none() && !ids::same_secret(&form.invite, &p.settings().invite) {
-        return Err(wrong());
-    }
     let (salt, rounds) = match &known {
         Some(worker) => (worker.salt.clone(), worker.rounds),
         None => (ids::random_secret(), p.settings().password_rounds),
@@ -128,6 +126,9 @@ async fn sign_in(State(p): State<Platform>, body: Body) -> Answer {
         if ids::same_secret(&stretched, &worker.password) {
             return signed_in(StatusCode::OK, &p, &worker.id, &worker.salt);
         }
+        return Err(wrong());
+    }
+    if !ids::same_secret(&form.invite, &p.settings().invite) {
         return Err(wrong());
     }
     let id = ids::account("worker", &form.login);
