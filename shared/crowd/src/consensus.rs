@@ -9,7 +9,10 @@
 //!
 //! Dynamic overlap asks more workers until that is sure enough; aggregation by skill tells it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use quorate_toloka::types::{
     BaselineSolution, Decimal, Event, EventType, FieldName, TaskSpec, Values,
@@ -18,7 +21,7 @@ use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
 use crate::{
     error::Result,
-    model::{PoolRow, TaskRow, from_column},
+    model::{PoolRow, TaskRow, from_column, money},
     simulate::number_of_choices,
     store::{Db, Tx},
     webhooks,
@@ -68,22 +71,24 @@ pub(crate) fn decide(votes: &[Vote], possible: usize) -> Option<(String, f64)> {
 }
 
 /// How an aggregation weighs and compares answers.
-pub(crate) struct Scale {
+pub(crate) struct Scale<'a> {
+    db: &'a Db<'a>,
     fields: Vec<String>,
     /// How many different answers there can be, if the project says.
     possible: Option<usize>,
-    /// The skill of each worker who has it, by row.
-    skills: BTreeMap<i64, f64>,
+    skill: i64,
+    /// The chance that a worker is right, of those who were asked for so far.
+    trust: RefCell<BTreeMap<i64, f64>>,
 }
 
-impl Scale {
+impl<'a> Scale<'a> {
     /// Reads what an aggregation needs. A field that is not named is not compared; without any, all are.
     pub(crate) fn read(
-        db: &Db<'_>,
+        db: &'a Db<'a>,
         spec: &TaskSpec,
         fields: &[FieldName],
         skill: Option<&str>,
-    ) -> Result<Self> {
+    ) -> Self {
         let mut names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
         if names.is_empty() {
             names.extend(spec.output_spec.keys().cloned());
@@ -93,19 +98,13 @@ impl Scale {
             .iter()
             .map(choices)
             .try_fold(1_usize, |product, count| product.checked_mul(count?));
-        let skill: i64 = skill.and_then(|id| id.parse().ok()).unwrap_or(0);
-        let skills = db.rows(
-            "SELECT w.n, u.value FROM user_skills u JOIN workers w ON w.id = u.user WHERE u.skill = ?1",
-            [skill],
-            |row| Ok((row.get(0)?, crate::model::money(row.get_ref(1)?.as_str()?)?)),
-        )?;
-        let share =
-            |(worker, value): (i64, Decimal)| (worker, value.to_f64().unwrap_or(0.0) / 100.0);
-        Ok(Self {
+        Self {
+            db,
             fields: names,
             possible,
-            skills: skills.into_iter().map(share).collect(),
-        })
+            skill: skill.and_then(|id| id.parse().ok()).unwrap_or(0),
+            trust: RefCell::default(),
+        }
     }
 
     /// The fields in question of an answer, as comparable text.
@@ -122,12 +121,28 @@ impl Scale {
         )
     }
 
-    /// The vote of a worker. Nothing is known about one without the skill.
+    /// The vote of a worker.
     pub(crate) fn vote(&self, worker: i64, answer: &Values) -> Result<Vote> {
         Ok(Vote {
             answer: self.text(answer)?,
-            trust: self.skills.get(&worker).copied().unwrap_or(0.5),
+            trust: self.trust(worker)?,
         })
+    }
+
+    /// The chance that a worker is right. Nothing is known about one without the skill.
+    fn trust(&self, worker: i64) -> Result<f64> {
+        if let Some(known) = self.trust.borrow().get(&worker) {
+            return Ok(*known);
+        }
+        let value = self.db.row(
+            "SELECT value FROM user_skills
+             WHERE skill = ?1 AND user = (SELECT id FROM workers WHERE n = ?2)",
+            (self.skill, worker),
+            |row| money(row.get_ref(0)?.as_str()?),
+        )?;
+        let trust = value.map_or(0.5, |value| value.to_f64().unwrap_or(0.0) / 100.0);
+        self.trust.borrow_mut().insert(worker, trust);
+        Ok(trust)
     }
 
     /// The most probable answer to a task with this baseline.
@@ -168,11 +183,30 @@ pub(crate) fn answers_to(db: &Db<'_>, task: i64) -> Result<Vec<(String, i64, Val
     )
 }
 
+/// The real tasks of a page that have all their answers now, with their overlap. (The page holds
+/// them as they were before.)
+fn complete_tasks<'a>(db: &Db<'_>, page: &'a [TaskRow]) -> Result<Vec<(&'a TaskRow, i64)>> {
+    let mut complete = Vec::new();
+    for task in page {
+        let overlap = db.row(
+            "SELECT overlap FROM tasks WHERE n = ?1 AND kind = 0 AND suite IS NULL AND done >= overlap",
+            [task.n],
+            |row| row.get(0),
+        )?;
+        complete.extend(overlap.map(|overlap| (task, overlap)));
+    }
+    Ok(complete)
+}
+
 /// After answers to real tasks came in: where they are not sure enough, asks one more worker.
 pub(crate) fn adapt_overlap(tx: &Tx<'_>, pool: &PoolRow, page: &[TaskRow]) -> Result<()> {
     let Some(config) = &pool.form.dynamic_overlap_config else {
         return Ok(());
     };
+    let complete = complete_tasks(tx, page)?;
+    if complete.is_empty() {
+        return Ok(());
+    }
     let enough = config
         .min_confidence
         .and_then(|least| least.to_f64())
@@ -184,16 +218,8 @@ pub(crate) fn adapt_overlap(tx: &Tx<'_>, pool: &PoolRow, page: &[TaskRow]) -> Re
         &project.spec(),
         config.fields.as_deref().unwrap_or_default(),
         config.answer_weight_skill_id.as_deref(),
-    )?;
-    for task in page {
-        // As it is now: the page holds it as it was before this answer.
-        let complete = tx.number(
-            "SELECT overlap FROM tasks WHERE n = ?1 AND kind = 0 AND suite IS NULL AND done >= overlap",
-            [task.n],
-        )?;
-        if complete == 0 {
-            continue;
-        }
+    );
+    for (task, overlap) in complete {
         let answers = answers_to(tx, task.n)?;
         let votes: Result<Vec<Vote>> = answers
             .iter()
@@ -203,7 +229,7 @@ pub(crate) fn adapt_overlap(tx: &Tx<'_>, pool: &PoolRow, page: &[TaskRow]) -> Re
         let Some((answer, confidence)) = scale.decide(baseline, votes?)? else {
             continue;
         };
-        if confidence < enough && complete < most {
+        if confidence < enough && overlap < most {
             tx.run(
                 "UPDATE tasks SET overlap = overlap + 1 WHERE n = ?1",
                 [task.n],

@@ -156,13 +156,7 @@ impl WorkerToken {
     pub(crate) fn worker(&self, db: &Db<'_>) -> Result<WorkerRow> {
         let wrong = || Error::authentication("The token is not valid; sign in again");
         let (id, _) = self.0.split_once('.').ok_or_else(wrong)?;
-        let worker = db
-            .row(
-                &format!("{} WHERE id = ?1", WorkerRow::SELECT),
-                [id],
-                WorkerRow::read,
-            )?
-            .ok_or_else(wrong)?;
+        let worker = db.find_worker(id)?.ok_or_else(wrong)?;
         let token = ids::token(&db.settings.secret, &worker.id, &worker.salt);
         if ids::same_secret(&token, &self.0) {
             Ok(worker)

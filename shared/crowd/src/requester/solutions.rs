@@ -149,7 +149,7 @@ fn aggregate(db: &Db<'_>, who: &str, form: &AggregationRequest) -> Result<Vec<So
         &spec,
         &form.fields,
         form.answer_weight_skill_id.as_deref(),
-    )?;
+    );
     match how {
         AggregationType::DawidSkene => by_agreement(db, &pool, &scale),
         AggregationType::WeightedDynamicOverlap => by_skill(db, &pool, &scale),
@@ -192,7 +192,7 @@ fn each_answer(
 }
 
 /// By Dawid and Skene's model of how each worker errs.
-fn by_agreement(db: &Db<'_>, pool: &PoolRow, scale: &Scale) -> Result<Vec<Solution>> {
+fn by_agreement(db: &Db<'_>, pool: &PoolRow, scale: &Scale<'_>) -> Result<Vec<Solution>> {
     let mut answers = AnswersBuilder::new();
     each_answer(db, pool, |_, task, worker, answer| {
         let answer = scale.text(answer)?;
@@ -214,7 +214,7 @@ fn by_agreement(db: &Db<'_>, pool: &PoolRow, scale: &Scale) -> Result<Vec<Soluti
 }
 
 /// By a skill that weighs the workers.
-fn by_skill(db: &Db<'_>, pool: &PoolRow, scale: &Scale) -> Result<Vec<Solution>> {
+fn by_skill(db: &Db<'_>, pool: &PoolRow, scale: &Scale<'_>) -> Result<Vec<Solution>> {
     let mut solutions = Vec::new();
     let mut current: Option<(i64, String)> = None;
     let mut votes = Vec::new();
@@ -279,7 +279,7 @@ pub(super) async fn by_task(State(p): State<Platform>, who: Requester, body: Bod
             &spec,
             &form.fields,
             form.answer_weight_skill_id.as_deref(),
-        )?;
+        );
         let votes: Result<Vec<Vote>> = consensus::answers_to(db, task.n)?
             .iter()
             .map(|(_, worker, answer)| scale.vote(*worker, answer))

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::{Error, FieldErrors, Result, field_error},
     http::{Answer, Body, Id, Query, Requester, ok},
-    ids, lifecycle,
+    ids,
     list::{self, Kind as By, Spec, Use},
     model::{PoolRow, TaskRow, from_column, owned_by, wire},
     platform::Platform,
@@ -374,9 +374,7 @@ pub(super) async fn patch(
             })?;
             tx.run("UPDATE suites SET rank = ?2 WHERE n = ?1", (suite.n, rank))?;
         }
-        if query.flag("open_pool")? {
-            lifecycle::try_open(tx, &tx.pool(pool.id)?)?;
-        }
+        upload::open_if_asked(tx, &query, pool.id)?;
         Ok(ok(find_any(tx, &id)?.wire(tx)?))
     })
     .await
@@ -400,9 +398,7 @@ pub(super) async fn set_overlap(
                 Some(upload::overlap_or_min(overlap, suite.issued)?),
             )?;
         }
-        if query.flag("open_pool")? {
-            lifecycle::try_open(tx, &tx.pool(pool.id)?)?;
-        }
+        upload::open_if_asked(tx, &query, pool.id)?;
         Ok(ok(find_any(tx, &id)?.wire(tx)?))
     })
     .await

@@ -235,9 +235,7 @@ pub(super) async fn patch(
             "UPDATE tasks SET body = ?2, kind = ?3 WHERE n = ?1",
             (task.n, task_body(&changed)?, Kind::of(&changed).column()),
         )?;
-        if query.flag("open_pool")? {
-            lifecycle::try_open(tx, &tx.pool(pool.id)?)?;
-        }
+        upload::open_if_asked(tx, &query, pool.id)?;
         lifecycle::refresh(tx, pool.id)?;
         Ok(ok(find_any(tx, &id)?.wire()))
     })
@@ -264,9 +262,7 @@ pub(super) async fn set_overlap(
                 Some(upload::overlap_or_min(overlap, task.issued)?),
             )?;
         }
-        if query.flag("open_pool")? {
-            lifecycle::try_open(tx, &tx.pool(pool.id)?)?;
-        }
+        upload::open_if_asked(tx, &query, pool.id)?;
         Ok(ok(find_any(tx, &id)?.wire()))
     })
     .await

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::batch::{Batch, Request};
 use crate::{
     error::{Error, FieldErrors, Result, field_error},
+    http::Query,
     lifecycle,
     model::{PoolRow, owned_by},
     store::{Db, Tx},
@@ -278,4 +279,12 @@ pub(super) fn parameters(request: &Request) -> Value {
         "allow_defaults": request.allow_defaults,
         "open_pool": request.open_pool,
     })
+}
+
+/// Opens the pool of what was changed, when that is asked for.
+pub(super) fn open_if_asked(tx: &Tx<'_>, query: &Query, pool: i64) -> Result<()> {
+    if query.flag("open_pool")? {
+        lifecycle::try_open(tx, &tx.pool(pool)?)?;
+    }
+    Ok(())
 }

@@ -136,11 +136,7 @@ pub(super) async fn unrestrict(State(p): State<Platform>, who: Requester, Id(id)
 pub(super) async fn metadata(State(p): State<Platform>, _: Requester, Id(id): Id) -> Answer {
     p.read(move |db| {
         let worker = db
-            .row(
-                &format!("{} WHERE id = ?1", WorkerRow::SELECT),
-                [&id],
-                WorkerRow::read,
-            )?
+            .find_worker(&id)?
             .ok_or_else(|| Error::not_found("worker", &id))?;
         Ok(ok(described(&worker)))
     })
